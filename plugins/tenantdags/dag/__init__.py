@@ -1,0 +1,1 @@
+"""How a plan becomes Airflow. The only folder that imports Airflow."""

@@ -1,0 +1,1 @@
+"""What may be said: tenants, contracts, windows, plans. No Airflow, no network, no secrets in here."""

@@ -1,0 +1,154 @@
+"""Every error of ours: what happened, where, and how to fix it.
+
+TenantDagsError
+├── ConfigError              config.invalid          one or more Problems in files, all at once
+└── RunError                 one window of one table could not go on
+    ├── SourceUnreachable    source.unreachable      retried
+    ├── SourcePermission     source.permission
+    ├── SourceBusy           source.busy             retried (deadlock, timeout)
+    ├── SnapshotOff          source.snapshot_off
+    ├── DriftBreaking        drift.breaking
+    ├── BadValue             quality.value           a value the contract's type or rule cannot hold
+    ├── GateRed              quality.<rule>          a check failed: the data is not good enough
+    ├── GateError            gate.error              retried: a check could not be evaluated
+    ├── ReconcileMismatch    reconcile.mismatch
+    ├── StagingUnavailable   staging.unavailable     retried
+    ├── LandingUnreachable   landing.unreachable     retried
+    ├── LandingConflict      landing.conflict
+    ├── DatabricksSubmit     databricks.submit       retried
+    ├── DatabricksRun        databricks.run          retried
+    ├── DatabricksTimeout    databricks.timeout      retried
+    ├── TableBehind          config.invalid          a curated table, view or container that `tenantdags apply` has to make
+    ├── WindowRefused        config.invalid          the window may not be run (off the grid, before first_window, snapshot too late)
+    ├── ConnectionMissing    config.invalid          an Airflow connection the plan names does not exist or cannot be read
+    └── PublishRefused       publish.refused
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class TenantDagsError(Exception):
+    """Base of all our errors. `kind` is the word used in exceptions, QA summaries and alerts alike."""
+
+    kind: ClassVar[str] = "internal"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a file: `file:line:column: path: what, remedy`. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.path + ': ' if self.path else ''}{self.text}"
+
+
+class ConfigError(TenantDagsError):
+    """All problems of one tenant file, contract or the defaults, sorted, one per line."""
+
+    kind = "config.invalid"
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class RunError(TenantDagsError):
+    """One window of one table cannot go on. `where` is `TablePlan.at(window)`: 'acme orders 2026-11-21'."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, where: str, what: str, remedy: str) -> None:
+        self.where, self.what, self.remedy = where, what, remedy
+        super().__init__(where, what, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.kind}: {self.what} Remedy: {self.remedy}"
+
+
+class SourceUnreachable(RunError):
+    kind, retryable = "source.unreachable", True
+
+
+class SourcePermission(RunError):
+    kind = "source.permission"
+
+
+class SourceBusy(RunError):
+    kind, retryable = "source.busy", True
+
+
+class SnapshotOff(RunError):
+    kind = "source.snapshot_off"
+
+
+class DriftBreaking(RunError):
+    kind = "drift.breaking"
+
+
+class BadValue(RunError):
+    kind = "quality.value"
+
+
+class GateRed(RunError):
+    """A check of severity error failed. `rule` is the id of the first one."""
+
+    def __init__(self, where: str, what: str, remedy: str, rule: str = "gate") -> None:
+        super().__init__(where, what, remedy)
+        self.rule = rule
+        self.kind = f"quality.{rule}"  # type: ignore[misc]  # one class, one word per rule
+
+
+class GateError(RunError):
+    kind, retryable = "gate.error", True
+
+
+class ReconcileMismatch(RunError):
+    kind = "reconcile.mismatch"
+
+
+class StagingUnavailable(RunError):
+    kind, retryable = "staging.unavailable", True
+
+
+class LandingUnreachable(RunError):
+    kind, retryable = "landing.unreachable", True
+
+
+class LandingConflict(RunError):
+    kind = "landing.conflict"
+
+
+class DatabricksSubmit(RunError):
+    kind, retryable = "databricks.submit", True
+
+
+class DatabricksRun(RunError):
+    kind, retryable = "databricks.run", True
+
+
+class DatabricksTimeout(RunError):
+    kind, retryable = "databricks.timeout", True
+
+
+class TableBehind(RunError):
+    kind = "config.invalid"
+
+
+class WindowRefused(RunError):
+    kind = "config.invalid"
+
+
+class ConnectionMissing(RunError):
+    kind = "config.invalid"
+
+
+class PublishRefused(RunError):
+    kind = "publish.refused"

@@ -1,0 +1,147 @@
+"""Everything that will happen, decided: one frozen TablePlan per tenant and table. No Airflow, no network, no secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from typing import Literal
+
+from tenantdags.model.contract import Check, Contract
+from tenantdags.model.window import Every, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulePlan:
+    """A run of a window starts at its end + settle + jitter (jitter is fixed per tenant and table)."""
+
+    every: Every
+    time_zone: str
+    first_window: date
+    settle: timedelta
+    jitter: timedelta
+    paused_on_creation: bool
+    retries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlan:
+    """Where the rows come from. Tenant column and value are both set (shared database) or both None."""
+
+    connection: str
+    database: str
+    schema: str
+    table: str
+    time_zone: str
+    isolation: Literal["snapshot", "read_committed"]
+    tenant_column: str | None = None
+    tenant_value: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagingPlan:
+    """Where extract leaves files for check and upload, and how long a failed run's files stay."""
+
+    url: str
+    keep_failed: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandingPlan:
+    """The immutable landing zone. `prefix` is `<table>/v<major>/tenant_id=<tenant>`."""
+
+    connection: str
+    container: str
+    prefix: str
+
+    def window_path(self, window: Window) -> str:
+        """`<prefix>/as_of_date=<date>[/window=<HHMM>Z]`: the only place where a landing path is built."""
+        hour = f"/window={window.start:%H%M}Z" if window.every == "hour" else ""
+        return f"{self.prefix}/as_of_date={window.as_of_date.isoformat()}{hour}"
+
+    def load_path(self, window: Window, load_id: str) -> str:
+        return f"{self.window_path(window)}/load_id={load_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabricksPlan:
+    """Who loads and who is asked. `compute` is `serverless` or the id of an existing cluster."""
+
+    connection: str
+    catalog: str
+    warehouse_id: str
+    notebook: str
+    compute: str
+    poll_seconds: int
+    timeout: timedelta
+
+    @property
+    def publish_log(self) -> str:
+        return f"{self.catalog}.ops.publish_log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlaPlan:
+    """Exactly one of ready_by (tenant's zone, the day after the window's as_of_date) and within (of the window's end)."""
+
+    ready_by: time | None = None
+    within: timedelta | None = None
+    warn_before: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertPlan:
+    """One route: which notifier, by which connection, for which events."""
+
+    notifier: str
+    connection: str
+    events: tuple[Literal["sla_miss", "red", "error"], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePlan:
+    """One DAG: everything about one table of one tenant."""
+
+    tenant: str
+    tenant_name: str
+    group: str
+    tier: str
+    table: str
+    file: str  # the tenant file, relative to the project
+    contract: Contract
+    schedule: SchedulePlan
+    source: SourcePlan
+    staging: StagingPlan
+    landing: LandingPlan
+    databricks: DatabricksPlan
+    checks: tuple[Check, ...]  # the contract's, with the tenant's thresholds and severities
+    lookback: int
+    pii_connection: str | None
+    sla: SlaPlan | None
+    alerts: tuple[AlertPlan, ...] = ()
+    flags: tuple[tuple[str, bool], ...] = ()
+
+    @property
+    def dag_id(self) -> str:
+        return f"{self.tenant}__{self.table}"
+
+    @property
+    def curated_name(self) -> str:
+        """`orders_v1`: the curated table's last part, and its name in the publish log."""
+        return f"{self.contract.table}_v{self.contract.major}"
+
+    @property
+    def curated(self) -> str:
+        return f"{self.databricks.catalog}.curated.{self.curated_name}"
+
+    @property
+    def serving(self) -> str:
+        return f"{self.databricks.catalog}.serving.{self.contract.table}"
+
+    @property
+    def asset_uri(self) -> str:
+        """One outlet asset per tenant and table; emitted by publish only."""
+        return f"tenantdags://{self.databricks.catalog}/{self.contract.table}/{self.tenant}"
+
+    def at(self, window: Window | str) -> str:
+        """`acme orders 2026-11-21`: how every message names the place."""
+        return f"{self.tenant} {self.table} {window}"

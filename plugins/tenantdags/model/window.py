@@ -1,0 +1,64 @@
+"""Windows on the calendar grid of a tenant's time zone: half-open, keyed by their start in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+Every = Literal["day", "hour"]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Window:
+    """`[start, end)`, both aware and in UTC; `as_of_date` is the local date of the start."""
+
+    start: datetime
+    end: datetime
+    as_of_date: date
+    every: Every = "day"
+
+    @property
+    def key(self) -> str:
+        """`2026-11-21` for a day, `2026-11-21T14Z` (UTC hour of the start) for an hour."""
+        return self.as_of_date.isoformat() if self.every == "day" else self.start.strftime("%Y-%m-%dT%HZ")
+
+    def bounds_in(self, zone: str) -> tuple[datetime, datetime]:
+        """Naive `(start, end)` as a clock in `zone` shows them: what naive source columns are compared with."""
+        at = ZoneInfo(zone)
+        return self.start.astimezone(at).replace(tzinfo=None), self.end.astimezone(at).replace(tzinfo=None)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def day_window(as_of_date: date, zone: str) -> Window:
+    """The local calendar day (23, 24 or 25 hours) of `zone` that is `as_of_date`."""
+    start, end = (_local_midnight(d, zone) for d in (as_of_date, as_of_date + timedelta(days=1)))
+    return Window(start=start, end=end, as_of_date=as_of_date, every="day")
+
+
+def window_of(start: datetime, end: datetime, every: Every, zone: str) -> Window:
+    """The window a data interval stands for: the one place where `data_interval_*` becomes a window.
+
+    Raises ValueError when the interval is not exactly one cell of the tenant's calendar grid.
+    """
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    local = start.astimezone(ZoneInfo(zone))
+    expected = day_window(local.date(), zone) if every == "day" else _hour_window(start, local.date())
+    if (expected.start, expected.end) != (start, end):
+        raise ValueError(
+            f"[{start:%Y-%m-%dT%H:%M:%SZ}, {end:%Y-%m-%dT%H:%M:%SZ}) is not one {every} of {zone}; "
+            f"the nearest is [{expected.start:%Y-%m-%dT%H:%M:%SZ}, {expected.end:%Y-%m-%dT%H:%M:%SZ})"
+        )
+    return expected
+
+
+def _hour_window(start: datetime, as_of_date: date) -> Window:
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    return Window(start=hour, end=hour + timedelta(hours=1), as_of_date=as_of_date, every="hour")
+
+
+def _local_midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)

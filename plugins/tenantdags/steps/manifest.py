@@ -1,0 +1,113 @@
+"""What one extract attempt produced: the manifest, written once into staging and copied as it is into landing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One Parquet file; `sha256` is of the file's bytes, in hex."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadColumn:
+    """One column to load, with its Databricks SQL type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumTotal:
+    """An exact control sum at the source; `group` holds the values of the `by` columns (None for NULL)."""
+
+    column: str
+    by: tuple[str, ...]
+    group: tuple[str | None, ...]
+    sum: str | None  # decimal text; None for no or only NULL values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What the source said about the window in the same transaction as the rows."""
+
+    rows: int
+    sums: tuple[SumTotal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Times are aware UTC. `reconciled` is False when the source could not isolate totals from rows.
+
+    `base_generation` is the window's published generation when this load was extracted (0: none yet): publish refuses
+    when another load was published in between. `warnings` are additive drift and the like, one line each.
+    """
+
+    tenant: str
+    table: str
+    contract: str
+    contract_version: str
+    window_start: datetime
+    window_end: datetime
+    as_of_date: date
+    load_id: str
+    extracted_at: datetime
+    base_generation: int
+    rows: int
+    parts: tuple[Part, ...]
+    columns: tuple[LoadColumn, ...]
+    totals: Totals
+    reconciled: bool
+    pii_key_id: str | None
+    run_id: str
+    warnings: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), default=_plain, indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Raises ValueError when the text is not a manifest of this format."""
+        raw: dict[str, Any] = json.loads(text)
+        if raw.get("format") != FORMAT:
+            raise ValueError(f"manifest format {raw.get('format')!r}, this version reads {FORMAT}")
+        totals = raw["totals"]
+        sums = tuple(SumTotal(**{**s, "by": tuple(s["by"]), "group": tuple(s["group"])}) for s in totals["sums"])
+        return cls(
+            **{
+                **raw,
+                "window_start": _instant(raw["window_start"]),
+                "window_end": _instant(raw["window_end"]),
+                "extracted_at": _instant(raw["extracted_at"]),
+                "as_of_date": date.fromisoformat(raw["as_of_date"]),
+                "parts": tuple(Part(**p) for p in raw["parts"]),
+                "columns": tuple(LoadColumn(**c) for c in raw["columns"]),
+                "totals": Totals(rows=totals["rows"], sums=sums),
+                "warnings": tuple(raw["warnings"]),
+            }
+        )
+
+
+def utc_text(instant: datetime) -> str:
+    """`2026-11-21T23:00:00.123456Z`; the fraction only where there is one."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _plain(value: object) -> str:
+    return utc_text(value) if isinstance(value, datetime) else str(value)

@@ -1,0 +1,63 @@
+"""What a gate found, and what the tasks of a run tell each other. Small and JSON-plain: these travel in XCom."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+GateName = Literal["check_extract", "check_load"]
+Outcome = Literal["pass", "warn", "fail", "error"]  # error: could not be evaluated, so the gate is closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One evaluated rule. `value` and `expected` are short texts and never hold a row's values."""
+
+    rule: str
+    outcome: Outcome
+    value: str
+    expected: str
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """All rules of one gate on one load. `outcome` is the worst of them; an empty report is an error."""
+
+    gate: GateName
+    rows: int
+    results: tuple[CheckResult, ...]
+    seconds: float
+
+    @property
+    def outcome(self) -> Outcome:
+        order: tuple[Outcome, ...] = ("error", "fail", "warn", "pass")
+        found = {r.outcome for r in self.results} or {"error"}
+        return next(o for o in order if o in found)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> GateReport:
+        return cls(**{**raw, "results": tuple(CheckResult(**r) for r in raw["results"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """One notebook execution: the rows it says it appended under `append_id`."""
+
+    append_id: str
+    rows: int
+    run_id: int
+    run_page_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The window's generation that readers see from now on."""
+
+    generation: int
+    load_id: str
+    append_id: str
+    rows: int
