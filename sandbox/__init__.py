@@ -1,0 +1,1 @@
+"""The whole outside world on one machine: SQL Server, ADLS and Databricks stand-ins on loopback."""
