@@ -47,6 +47,15 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCheck:
+    """A rule only the stream could evaluate (its column is hashed or dropped): how many of `rows` rows broke it."""
+
+    rule: str
+    failing: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Times are aware UTC. `reconciled` is False when the source could not isolate totals from rows.
 
@@ -72,6 +81,7 @@ class Manifest:
     pii_key_id: str | None
     run_id: str
     warnings: tuple[str, ...] = ()
+    stream_checks: tuple[StreamCheck, ...] = ()
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -96,6 +106,7 @@ class Manifest:
                 "columns": tuple(LoadColumn(**c) for c in raw["columns"]),
                 "totals": Totals(rows=totals["rows"], sums=sums),
                 "warnings": tuple(raw["warnings"]),
+                "stream_checks": tuple(StreamCheck(**c) for c in raw["stream_checks"]),
             }
         )
 
