@@ -39,14 +39,19 @@ def day_window(as_of_date: date, zone: str) -> Window:
     return Window(start=start, end=end, as_of_date=as_of_date, every="day")
 
 
+def window_at(instant: datetime, every: Every, zone: str) -> Window:
+    """The cell of the tenant's calendar grid in which an aware instant lies."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return day_window(local.date(), zone) if every == "day" else _hour_window(instant.astimezone(UTC), local.date())
+
+
 def window_of(start: datetime, end: datetime, every: Every, zone: str) -> Window:
     """The window a data interval stands for: the one place where `data_interval_*` becomes a window.
 
     Raises ValueError when the interval is not exactly one cell of the tenant's calendar grid.
     """
     start, end = start.astimezone(UTC), end.astimezone(UTC)
-    local = start.astimezone(ZoneInfo(zone))
-    expected = day_window(local.date(), zone) if every == "day" else _hour_window(start, local.date())
+    expected = window_at(start, every, zone)
     if (expected.start, expected.end) != (start, end):
         raise ValueError(
             f"[{start:%Y-%m-%dT%H:%M:%SZ}, {end:%Y-%m-%dT%H:%M:%SZ}) is not one {every} of {zone}; "
