@@ -22,12 +22,19 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
-    """All rules of one gate on one load. `outcome` is the worst of them; an empty report is an error."""
+    """All rules of one gate on one load. `outcome` is the worst of them; an empty report is an error.
+
+    `load_id` and, behind the load, `append_id` say what was judged: publish accepts no other. `not_evaluated` names the
+    rules that were not asked because files or schema had failed before.
+    """
 
     gate: GateName
     rows: int
     results: tuple[CheckResult, ...]
     seconds: float
+    load_id: str
+    append_id: str | None = None
+    not_evaluated: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -40,7 +47,8 @@ class GateReport:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> GateReport:
-        return cls(**{**raw, "results": tuple(CheckResult(**r) for r in raw["results"])})
+        results = tuple(CheckResult(**r) for r in raw["results"])
+        return cls(**{**raw, "results": results, "not_evaluated": tuple(raw["not_evaluated"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

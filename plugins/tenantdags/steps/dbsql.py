@@ -1,0 +1,195 @@
+"""Every Databricks SQL text there is: pure functions from a plan to a statement. Values are named parameters.
+
+Language: https://docs.databricks.com/en/sql/language-manual/index.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tenantdags.model.contract import Contract
+from tenantdags.model.plan import TablePlan
+
+STAMPED = (
+    ("tenant_id", "STRING"),
+    ("as_of_date", "DATE"),
+    ("window_start", "TIMESTAMP"),
+    ("_load_id", "STRING"),
+    ("_append_id", "STRING"),
+    ("_loaded_at", "TIMESTAMP"),
+)
+LOG = (
+    ("table_name", "STRING"),
+    ("tenant_id", "STRING"),
+    ("window_start", "TIMESTAMP"),
+    ("as_of_date", "DATE"),
+    ("generation", "BIGINT"),
+    ("event", "STRING"),
+    ("load_id", "STRING"),
+    ("append_id", "STRING"),
+    ("rows", "BIGINT"),
+    ("run_id", "STRING"),
+    ("published_at", "TIMESTAMP"),
+)
+SCHEMAS = ("curated", "ops", "serving")
+_READER_STAMPS = ("tenant_id", "as_of_date", "window_start")
+
+
+def quote(name: str) -> str:
+    """One identifier, whatever is in it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def quote_path(dotted: str) -> str:
+    """A three-part name of ours; its parts never hold a dot."""
+    return ".".join(map(quote, dotted.split(".")))
+
+
+def curated_columns(contract: Contract) -> tuple[tuple[str, str], ...]:
+    """Name and type of every column of the curated table, in order: the contract's, then what the product stamps."""
+    return (*((column.name, column.delta_type) for column in contract.loaded_columns), *STAMPED)
+
+
+def create_schema(catalog: str, schema: str) -> str:
+    return f"CREATE SCHEMA IF NOT EXISTS {quote(catalog)}.{quote(schema)}"
+
+
+def create_curated(plan: TablePlan) -> str:
+    """Every column may be NULL: required ones are guarded by the gates, and only nullable ones can be added later."""
+    comments = {column.name: column.description for column in plan.contract.loaded_columns}
+    columns = [(name, kind, comments.get(name)) for name, kind in curated_columns(plan.contract)]
+    comment = f"{plan.contract.purpose} All appends; readers use {plan.serving}."
+    return _create_table(plan.curated, columns, ("tenant_id", "as_of_date"), comment)
+
+
+def create_log(plan: TablePlan) -> str:
+    columns = [(name, kind, None) for name, kind in LOG]
+    comment = "One row per published generation of a window; the readers' views join it."
+    return _create_table(plan.databricks.publish_log, columns, ("table_name", "tenant_id"), comment)
+
+
+def add_columns(table: str, columns: Sequence[tuple[str, str]]) -> str:
+    added = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
+    return f"ALTER TABLE {quote_path(table)} ADD COLUMNS ({added})"
+
+
+def table_columns(catalog: str) -> str:
+    """Columns of one table as the metastore knows them. Parameters: schema, table."""
+    return (
+        f"SELECT column_name, full_data_type FROM {quote(catalog)}.information_schema.columns "
+        "WHERE table_schema = :schema AND table_name = :table ORDER BY ordinal_position"
+    )
+
+
+def create_view(plan: TablePlan) -> str:
+    """What readers see: every window's winning append; of a snapshot the newest window alone."""
+    winners = _winners(plan)
+    if plan.contract.mode == "snapshot":
+        winners = (
+            "SELECT tenant_id, max(window_start) AS window_start, max_by(append_id, window_start) AS append_id "
+            f"FROM ({winners}) GROUP BY tenant_id"
+        )
+    return _reader(plan, plan.serving, winners, plan.contract.purpose)
+
+
+def create_history_view(plan: TablePlan) -> str:
+    """Every observed snapshot, one winning append per window."""
+    return _reader(plan, f"{plan.serving}_history", _winners(plan), f"{plan.contract.purpose} Every snapshot.")
+
+
+def insert_log(plan: TablePlan) -> str:
+    """One row, blindly appended: a statement that reads the log it writes would conflict with other publishers."""
+    names = ", ".join(quote(name) for name, _ in LOG)
+    values = ", ".join(f":{name}" for name, _ in LOG)
+    return f"INSERT INTO {quote_path(plan.databricks.publish_log)} ({names}) VALUES ({values})"
+
+
+def log_generations(plan: TablePlan) -> str:
+    """What the log holds of one window. Parameters: table_name, tenant_id, window_start."""
+    return (
+        f"SELECT generation, append_id FROM {quote_path(plan.databricks.publish_log)} "
+        "WHERE table_name = :table_name AND tenant_id = :tenant_id AND window_start = :window_start"
+    )
+
+
+def append_counts(plan: TablePlan) -> str:
+    """Rows of one append, and how many of them do not bear its stamps.
+
+    Parameters: append_id, load_id, tenant_id, as_of_date, window_start.
+    """
+    stamps = ("tenant_id", "as_of_date", "window_start", "load_id")
+    same = " AND ".join(f"{'_load_id' if name == 'load_id' else name} <=> :{name}" for name in stamps)
+    return (
+        f"SELECT count(*) AS row_count, count(CASE WHEN NOT ({same}) THEN 1 END) AS strange_count "
+        f"FROM {quote_path(plan.curated)} WHERE _append_id = :append_id"
+    )
+
+
+def append_sums(plan: TablePlan, columns: Sequence[str], by: Sequence[str]) -> str:
+    """Exact sums of one append per group; groups as text. Parameter: append_id."""
+    groups = [f"CAST({quote(name)} AS STRING) AS {quote(f'group_{i}')}" for i, name in enumerate(by)]
+    sums = [f"sum({quote(name)}) AS {quote(f'sum_{i}')}" for i, name in enumerate(columns)]
+    text = f"SELECT {', '.join(groups + sums)} FROM {quote_path(plan.curated)} WHERE _append_id = :append_id"
+    return f"{text} GROUP BY {', '.join(map(quote, by))}" if by else text
+
+
+def keys_elsewhere(plan: TablePlan) -> str:
+    """Keys of one append that also stand in another published window of the tenant, counted per such window.
+
+    Parameters: append_id, table_name, tenant_id, window_start.
+    """
+    keys = [quote(name) for name in plan.contract.keys]
+    same = " AND ".join(f"mine.{key} = theirs.{key}" for key in keys)
+    mine = f"SELECT DISTINCT {', '.join(keys)} FROM {quote_path(plan.curated)} WHERE _append_id = :append_id"
+    return (
+        f"SELECT theirs.as_of_date AS as_of_date, count(*) AS key_count FROM ({mine}) AS mine "
+        f"JOIN {quote_path(plan.curated)} AS theirs ON {same} "
+        f"JOIN ({_winners(plan, one_tenant=True)}) AS published "
+        "ON theirs.window_start = published.window_start AND theirs._append_id = published.append_id "
+        "WHERE theirs.tenant_id = :tenant_id AND theirs.window_start <> :window_start "
+        "GROUP BY theirs.as_of_date ORDER BY as_of_date"
+    )
+
+
+def append_rows(plan: TablePlan, append_id: str) -> str:
+    """One append as a relation inside Soda's texts, which take no parameters; `append_id` was checked to be a UUID."""
+    return f"(SELECT * FROM {quote_path(plan.curated)} WHERE {append_filter(append_id)})"
+
+
+def append_filter(append_id: str) -> str:
+    return f"{quote('_append_id')} = '{append_id}'"
+
+
+def _create_table(
+    table: str, columns: Iterable[tuple[str, str, str | None]], cluster: Sequence[str], comment: str
+) -> str:
+    lines = [f"{quote(n)} {kind}" + (f" COMMENT {_literal(text)}" if text else "") for n, kind, text in columns]
+    return (
+        f"CREATE TABLE IF NOT EXISTS {quote_path(table)} ({', '.join(lines)}) USING DELTA "
+        f"CLUSTER BY ({', '.join(map(quote, cluster))}) COMMENT {_literal(comment)}"
+    )
+
+
+def _winners(plan: TablePlan, *, one_tenant: bool = False) -> str:
+    name = ":table_name" if one_tenant else _literal(plan.curated_name)
+    tenant = " AND tenant_id = :tenant_id" if one_tenant else ""
+    return (
+        "SELECT tenant_id, window_start, max_by(append_id, generation) AS append_id "
+        f"FROM {quote_path(plan.databricks.publish_log)} WHERE table_name = {name}{tenant} "
+        "GROUP BY tenant_id, window_start"
+    )
+
+
+def _reader(plan: TablePlan, view: str, winners: str, comment: str) -> str:
+    names = [column.name for column in plan.contract.loaded_columns] + list(_READER_STAMPS)
+    return (
+        f"CREATE OR REPLACE VIEW {quote_path(view)} COMMENT {_literal(comment)} AS "
+        f"SELECT {', '.join(f'data.{quote(name)}' for name in names)} FROM {quote_path(plan.curated)} AS data "
+        f"JOIN ({winners}) AS published ON data.tenant_id = published.tenant_id "
+        "AND data.window_start = published.window_start AND data._append_id = published.append_id"
+    )
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", " ")
+    return f"'{escaped}'"
