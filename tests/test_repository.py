@@ -8,7 +8,8 @@ from tests.repository import ROOT, text_of, tracked
 
 MACHINE_PATH = re.compile(r"(?<![\w.$}~:-])/(?:root|work|home|Users|tmp)/[\w.]")
 REGISTRY = re.compile(
-    r"\bpypi\.org|pythonhosted\.org|registry\.(?:npmjs|yarnpkg)|--(?:extra-)?index-url|--find-links|\"resolved\":", re.I
+    r"\bpypi\.org|pythonhosted\.org|registry\.(?:npmjs|yarnpkg)|--(?:extra-)?index-url|--find[-]links|\"resolved\":",
+    re.IGNORECASE,
 )
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 IMAGE_USER = "/home/" + "airflow"
