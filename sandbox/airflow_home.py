@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ class Component:
         if process is not None:
             family = [*process.children(recursive=True), process]
             process.terminate()
-            _, left = psutil.wait_procs([process], seconds)
-            _end(family if left else [each for each in family if each is not process])
+            psutil.wait_procs([process], seconds)
+            _end([each for each in family if each.is_running()])
         self.record.unlink(missing_ok=True)
         return process is not None
 
@@ -128,8 +129,10 @@ class Airflow:
 
     def down(self, say: Callable[[str], None] = lambda line: None, seconds: float = 20.0) -> None:
         """End exactly the processes that up() started. Data stays."""
-        for name in ("dag-processor", "scheduler", "triggerer", "api-server"):
-            stopped = Component(name, self.home).stop(seconds)
+        # running tasks report to the api-server, so it goes last; the triggerer would idle ten seconds before it goes
+        patience = {"dag-processor": 5.0, "scheduler": seconds, "triggerer": 2.0, "api-server": 5.0}
+        for name, each in patience.items():
+            stopped = Component(name, self.home).stop(each)
             say(f"{name}: {'stopped' if stopped else 'was not running'}")
 
     def prepare(self, template: Path | None = None) -> None:
@@ -217,6 +220,7 @@ class Airflow:
             "api__auto_refresh_interval": 3,
             "logging__uvicorn_logging_level": "WARNING",
             "openlineage__disabled": True,
+            "dag_factory__enable_telemetry": False,
         }
 
     def _state(self) -> dict[str, Any]:
@@ -267,17 +271,14 @@ def _command(name: str) -> list[str]:
 
 
 def _end(processes: list[psutil.Process]) -> None:
-    alive = [each for each in processes if each.is_running()]
-    for each in alive:
-        _quietly(each.terminate)
-    _, left = psutil.wait_procs(alive, 5)
+    for each in processes:
+        _signal(each.terminate)
+    _, left = psutil.wait_procs(processes, 1)
     for each in left:
-        _quietly(each.kill)
+        _signal(each.kill)
     psutil.wait_procs(left, 5)
 
 
-def _quietly(signal: Callable[[], None]) -> None:
-    try:
-        signal()
-    except psutil.NoSuchProcess:
-        return
+def _signal(send: Callable[[], None]) -> None:
+    with suppress(psutil.NoSuchProcess):  # it ended by itself
+        send()
