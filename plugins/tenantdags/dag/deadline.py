@@ -1,0 +1,100 @@
+"""When a window's data must be ready: the tenant's `sla:` as an Airflow deadline reference."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk.definitions.deadline import BaseDeadlineReference
+
+from tenantdags.model.plan import SlaPlan, TablePlan
+from tenantdags.model.window import Window, window_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from tenantdags.model.window import Every
+
+_log = logging.getLogger(__name__)
+
+
+def due(sla: SlaPlan, window: Window, zone: str) -> datetime:
+    """The instant (UTC) by which the window must be published.
+
+    `within` counts from the window's end; `ready_by` is a wall clock of `zone` on the day after the as_of_date.
+    """
+    if sla.ready_by is None:
+        return window.end + (sla.within or timedelta())
+    return datetime.combine(window.as_of_date + timedelta(days=1), sla.ready_by, ZoneInfo(zone)).astimezone(UTC)
+
+
+@dataclass(eq=False)
+class WindowDeadline(BaseDeadlineReference):
+    """Evaluated by the scheduler when it creates a run. Every field has a default: Airflow builds one without any.
+
+    `ready_by` is HH:MM[:SS] or empty, `within` and `warn_before` are seconds.
+    """
+
+    every: Every = "day"
+    zone: str = "UTC"
+    ready_by: str = ""
+    within: float = 0.0
+    warn_before: float = 0.0
+
+    # What Airflow hands to _evaluate_with beside the session.
+    required_kwargs = frozenset({"dag_id", "run_id"})
+
+    @classmethod
+    def of(cls, plan: TablePlan, sla: SlaPlan, early: timedelta = timedelta()) -> WindowDeadline:
+        return cls(
+            every=plan.schedule.every,
+            zone=plan.schedule.time_zone,
+            ready_by=sla.ready_by.isoformat() if sla.ready_by else "",
+            within=sla.within.total_seconds() if sla.within else 0.0,
+            warn_before=early.total_seconds(),
+        )
+
+    def serialize_reference(self) -> dict[str, Any]:
+        return {
+            "reference_type": self.reference_name,
+            "every": self.every,
+            "zone": self.zone,
+            "ready_by": self.ready_by,
+            "within": self.within,
+            "warn_before": self.warn_before,
+        }
+
+    @classmethod
+    def deserialize_reference(cls, reference_data: dict[str, Any]) -> WindowDeadline:
+        fields = ("every", "zone", "ready_by", "within", "warn_before")
+        return cls(**{name: reference_data[name] for name in fields if name in reference_data})
+
+    def due(self, window: Window) -> datetime:
+        ready_by = time.fromisoformat(self.ready_by) if self.ready_by else None
+        sla = SlaPlan(ready_by=ready_by, within=None if ready_by else timedelta(seconds=self.within))
+        return due(sla, window, self.zone) - timedelta(seconds=self.warn_before)
+
+    def _evaluate_with(self, *, session: Session, dag_id: str, run_id: str, **_: Any) -> datetime | None:
+        try:
+            return self._due_of_run(session, dag_id, run_id)
+        except Exception:  # noqa: BLE001 - logged with its trace, and why is below
+            # An exception here ends the scheduler's loop for every DAG; a run without an alarm is the lesser harm.
+            _log.exception("%s %s has no deadline: it could not be worked out", dag_id, run_id)
+            return None
+
+    def _due_of_run(self, session: Session, dag_id: str, run_id: str) -> datetime | None:
+        from airflow.models.dagrun import DagRun
+        from airflow.utils.types import DagRunType
+        from sqlalchemy import select
+
+        columns = select(DagRun.run_type, DagRun.data_interval_start, DagRun.data_interval_end)
+        run = session.execute(columns.where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).one_or_none()
+        # Backfills and manual runs have no promise to keep.
+        if run is None or run.run_type != DagRunType.SCHEDULED or run.data_interval_start is None:
+            return None
+        at = self.due(window_of(run.data_interval_start, run.data_interval_end, self.every, self.zone))
+        # A catch-up run that is created after its deadline would page at once, for every window of an outage.
+        return at if at > datetime.now(UTC) else None
