@@ -1,0 +1,214 @@
+"""One window of one table from SQL Server into staging: checked first, then totals and rows of one instant."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from tenantdags.model.errors import BadValue, ConnectionMissing, DriftBreaking, SourcePermission, WindowRefused
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.sqltype import SqlType
+from tenantdags.model.window import Window
+from tenantdags.steps import source, tsql
+from tenantdags.steps.columns import Conform, load_columns, staged_schema
+from tenantdags.steps.drift import compare, found_columns
+from tenantdags.steps.manifest import Manifest, Part, SumTotal, Totals
+from tenantdags.steps.parts import PartWriter
+from tenantdags.steps.pii import PiiKey, digest
+from tenantdags.steps.source import Connection, Session
+from tenantdags.steps.staging import Staging, staging_errors
+
+BATCH_ROWS = 20_000
+WIDE_BATCH_ROWS = 1_000  # where a value may have megabytes
+
+Catalogue = Callable[[tsql.Statement], Sequence[Sequence[object]]]
+
+
+def extract(
+    plan: TablePlan,
+    window: Window,
+    *,
+    connect: Callable[[], Connection],
+    catalogue: Catalogue,
+    staging: Staging,
+    key: PiiKey | None,
+    base_generation: int,
+    run_id: str,
+    now: Callable[[], datetime],
+) -> Manifest:
+    """The manifest of a complete staged load under a new load_id.
+
+    `connect` opens an mssql-python connection, `catalogue` runs a catalogue statement through MsSqlHook, `now` is
+    aware. Raises the errors of steps.source, DriftBreaking, BadValue, StagingUnavailable, WindowRefused.
+    """
+    where = plan.at(window)
+    require_observable(plan, window, now())
+    require_key(plan, window, key)
+    warnings, tenant_type = preflight(plan, window, catalogue)
+    load_id = new_load_id(now())
+    with _load_folder(staging, plan, window, load_id) as folder:
+        with source.session(connect, plan.source.isolation, where) as session:
+            extracted_at = now()
+            totals = _totals(plan, window, session, tenant_type, key)
+            conform = Conform(plan, where, key)
+            parts = _parts(plan, window, session, tenant_type, conform, folder)
+        manifest = Manifest(
+            tenant=plan.tenant,
+            table=plan.table,
+            contract=plan.contract.ref,
+            contract_version=plan.contract.version,
+            window_start=window.start,
+            window_end=window.end,
+            as_of_date=window.as_of_date,
+            load_id=load_id,
+            extracted_at=extracted_at,
+            base_generation=base_generation,
+            rows=sum(part.rows for part in parts),
+            parts=parts,
+            columns=load_columns(plan),
+            totals=totals,
+            reconciled=plan.source.isolation == "snapshot",
+            pii_key_id=key.key_id if key else None,
+            run_id=run_id,
+            warnings=warnings,
+            stream_checks=conform.stream_checks(),
+        )
+        staging.write_manifest(plan, manifest, window)
+    return manifest
+
+
+def new_load_id(now: datetime) -> str:
+    """`20261121T020013Z-3f9c1a`: when it was begun, in UTC, and which of that second."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def require_observable(plan: TablePlan, window: Window, now: datetime) -> None:
+    """A window that has not ended is incomplete; a snapshot taken long after its day would falsify that day."""
+    if now < window.end:
+        what = f"the window ends at {window.end:%Y-%m-%dT%H:%M:%SZ}, which is still to come."
+        raise WindowRefused(plan.at(window), what, "Run it when the window has ended.")
+    if plan.contract.mode != "snapshot":
+        return
+    allowed = plan.contract.window.observe_within or window.end - window.start
+    if now > window.end + allowed:
+        what = f"a snapshot of this window could be taken until {window.end + allowed:%Y-%m-%dT%H:%M:%SZ}."
+        raise WindowRefused(plan.at(window), what, "Leave it out: the next window's snapshot holds the table's state.")
+
+
+def require_key(plan: TablePlan, window: Window, key: PiiKey | None) -> None:
+    hashes = [c.name for c in plan.contract.columns if c.hashed]
+    if hashes and key is None:
+        what = f"columns {', '.join(hashes)} are hashed, but there is no key."
+        raise ConnectionMissing(plan.at(window), what, f"Create connection pii_{plan.tenant} and name it as pii_key.")
+
+
+def preflight(plan: TablePlan, window: Window, catalogue: Catalogue) -> tuple[tuple[str, ...], SqlType | None]:
+    """(warnings, the tenant column's type). Raises DriftBreaking with every difference, or SnapshotOff."""
+    where = plan.at(window)
+    with source.typed_errors(where):
+        found = found_columns(catalogue(tsql.catalogue_columns(plan)))
+        state = catalogue(tsql.snapshot_state())
+    _require_database(plan, where, state)
+    drift = compare(plan, found)
+    if drift.breaking:
+        differs = "; ".join(drift.breaking)
+        what = f"{plan.source.schema}.{plan.source.table} is not what {plan.contract.ref} says: {differs}."
+        raise DriftBreaking(where, what, "Restore the source, or publish a contract version that matches it.")
+    return drift.warnings, drift.tenant_type
+
+
+def _require_database(plan: TablePlan, where: str, state: Sequence[Sequence[object]]) -> None:
+    if not state:
+        what = "the login cannot see its own database in sys.databases."
+        raise SourcePermission(where, what, "Grant the login CONNECT on the database.")
+    database, snapshot = str(state[0][0]), str(state[0][1])
+    if database.casefold() != plan.source.database.casefold():
+        raise source.wrong_database(where, plan.source.connection, database, plan.source.database)
+    if plan.source.isolation == "snapshot" and snapshot != "ON":
+        raise source.snapshot_off(where, database, snapshot)
+
+
+@contextmanager
+def _load_folder(staging: Staging, plan: TablePlan, window: Window, load_id: str) -> Iterator[Path]:
+    """The load's folder; an attempt that fails takes its partial files with it, so a full disk does not stay full."""
+    folder = staging.write_dir(plan, load_id, window)
+    try:
+        with staging_errors(plan.at(window), folder):
+            yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _parts(
+    plan: TablePlan, window: Window, session: Session, tenant_type: SqlType | None, conform: Conform, folder: Path
+) -> tuple[Part, ...]:
+    writer = PartWriter(folder, staged_schema(plan))
+    statement = tsql.select_rows(plan, window, tenant_type)
+    with closing(session.stream(statement, batch_rows(plan))) as batches:
+        for batch in batches:
+            writer.write(conform(batch))
+    return writer.finish()
+
+
+def batch_rows(plan: TablePlan) -> int:
+    wide = any(c.type.length == -1 or c.type.name in ("xml", "text", "ntext", "image") for c in plan.contract.columns)
+    return WIDE_BATCH_ROWS if wide else BATCH_ROWS
+
+
+def _totals(
+    plan: TablePlan, window: Window, session: Session, tenant_type: SqlType | None, key: PiiKey | None
+) -> Totals:
+    summed = tsql.summed_columns(plan)
+    [(rows, *values)] = session.rows(tsql.control_totals(plan, window, tenant_type))
+    _refuse_too_fine(plan, window, values[len(summed) :])
+    sums = [
+        SumTotal(column=c.name, by=(), group=(), sum=_plain(v))
+        for c, v in zip(summed, values[: len(summed)], strict=True)
+    ]
+    for by in tsql.groupings(plan):
+        sums += _group_sums(plan, by, session.rows(tsql.grouped_totals(plan, window, tenant_type, by)), key)
+    return Totals(rows=int(rows), sums=tuple(sums))
+
+
+def _refuse_too_fine(plan: TablePlan, window: Window, counts: Sequence[int]) -> None:
+    fine = [(c, n) for c, n in zip(tsql.finer_than_microseconds(plan), counts, strict=True) if n]
+    if fine:
+        listed = ", ".join(f"{c.name} ({c.type}) in {n} rows" for c, n in fine)
+        what = f"a seventh fractional digit, which microseconds cannot hold, stands in {listed}."
+        raise BadValue(plan.at(window), what, "Round it at the source, or leave the column out of the contract.")
+
+
+def _group_sums(
+    plan: TablePlan, by: tuple[str, ...], rows: Sequence[Sequence[object]], key: PiiKey | None
+) -> list[SumTotal]:
+    """One total per group and column; the group as it will stand in the files, so a hashed one is hashed."""
+    hashes = {c.name for c in plan.contract.columns if c.hashed}
+    columns, size = tsql.reconciled_by(plan, by), len(by)
+    named = [
+        (tuple(_group_text(v, key if name in hashes else None) for name, v in zip(by, row, strict=False)), row[size:])
+        for row in rows
+    ]
+    named.sort(key=lambda item: tuple(text or "" for text in item[0]))
+    return [
+        SumTotal(column=c.name, by=by, group=group, sum=_plain(v))
+        for group, values in named
+        for c, v in zip(columns, values, strict=True)
+    ]
+
+
+def _group_text(value: object, key: PiiKey | None) -> str | None:
+    if value is None:
+        return None
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return digest(text, key) if key else text
+
+
+def _plain(value: object) -> str | None:
+    """`0.0000000000`, never `0E-10`."""
+    return None if value is None else format(Decimal(str(value)), "f")

@@ -1,0 +1,246 @@
+"""The text of every T-SQL statement the product sends. Pure: a plan and a window in, Statements out.
+
+SQL Server 2019+ and Azure SQL Database. Each text stands in tests/golden/tsql beside the vendor's page that allows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tenantdags.model.contract import Column
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.sqltype import SqlType
+from tenantdags.model.window import Window
+
+SOURCE_TENANT = "_source_tenant"
+
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
+READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+BEGIN = "BEGIN TRANSACTION"
+COMMIT = "COMMIT TRANSACTION"
+
+# Types whose driver form is inexact or missing leave the server in one that every driver carries as it is.
+_SENT_AS = {
+    "money": "decimal(19,4)", "smallmoney": "decimal(10,4)",
+    "datetime": "datetime2(3)", "smalldatetime": "datetime2(0)", "time": "varchar(16)",
+    "xml": "nvarchar(max)", "text": "nvarchar(max)", "ntext": "nvarchar(max)", "image": "varbinary(max)",
+    "uniqueidentifier": "char(36)", "rowversion": "binary(8)", "timestamp": "binary(8)",
+}  # fmt: skip
+_SUMMED_AS = {
+    "tinyint": "decimal(38,0)", "smallint": "decimal(38,0)", "int": "decimal(38,0)", "bigint": "decimal(38,0)",
+    "money": "decimal(38,4)", "smallmoney": "decimal(38,4)",
+}  # fmt: skip
+_BINARY_ORDER = "COLLATE Latin1_General_100_BIN2"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`parameters` fill the markers in order: `?` for mssql-python, `%s` in the catalogue's, which pymssql runs."""
+
+    text: str
+    parameters: tuple[object, ...] = ()
+
+
+def quote(identifier: str) -> str:
+    """`[name]`, a closing bracket doubled. Raises ValueError for what SQL Server would not take as a name."""
+    if not 1 <= len(identifier) <= 128 or any(ord(c) < 32 for c in identifier):
+        raise ValueError(f"{identifier!r} is no SQL Server identifier: 1 to 128 printable characters")
+    return "[" + identifier.replace("]", "]]") + "]"
+
+
+def selected_columns(plan: TablePlan) -> tuple[Column, ...]:
+    """What the SELECT names: every loaded column, and a dropped one only when a rule on it needs its values."""
+    examined = {name for check in plan.checks if check.before_hashing for name in check.columns}
+    return tuple(c for c in plan.contract.columns if c.loaded or c.name in examined)
+
+
+def finer_than_microseconds(plan: TablePlan) -> tuple[Column, ...]:
+    """Loaded clocks with a seventh fractional digit, which a TIMESTAMP of microseconds cannot hold."""
+    clocks = ("datetime2", "datetimeoffset")
+    return tuple(c for c in plan.contract.loaded_columns if c.type.name in clocks and c.type.scale == 7)
+
+
+def select_rows(plan: TablePlan, window: Window, tenant_type: SqlType | None) -> Statement:
+    """The window's rows, one result column per contract column and the source's own word for whose row it is."""
+    items = [f"{_sent(c)} AS {quote(c.name)}" for c in selected_columns(plan)]
+    return _select([*items, f"{_source_tenant(plan)} AS {quote(SOURCE_TENANT)}"], plan, window, tenant_type)
+
+
+def control_totals(plan: TablePlan, window: Window, tenant_type: SqlType | None) -> Statement:
+    """One row: COUNT_BIG, the sum of each column of `summed_columns`, the rows too fine of each too fine column."""
+    sums = [f"{_sum(c)} AS {quote('sum of ' + c.name)}" for c in summed_columns(plan)]
+    fine = [f"{_too_fine(c)} AS {quote('too fine in ' + c.name)}" for c in finer_than_microseconds(plan)]
+    return _select(["COUNT_BIG(*) AS [row count]", *sums, *fine], plan, window, tenant_type)
+
+
+def grouped_totals(plan: TablePlan, window: Window, tenant_type: SqlType | None, by: tuple[str, ...]) -> Statement:
+    """One row per group: the values of `by`, then the sum of each column reconciled by exactly these columns.
+
+    Text groups compare byte by byte, as they do downstream; the source's collation might merge 'EUR' and 'eur'.
+    """
+    groups = [_group(_column(plan, name)) for name in by]
+    items = [f"{text} AS {quote(name)}" for text, name in zip(groups, by, strict=True)]
+    items += [f"{_sum(c)} AS {quote('sum of ' + c.name)}" for c in reconciled_by(plan, by)]
+    return _select(items, plan, window, tenant_type, group_by=groups)
+
+
+def summed_columns(plan: TablePlan) -> tuple[Column, ...]:
+    """Measures and whatever a reconcile rule without `by` names, in contract order."""
+    wanted = {*plan.contract.measures, *(c.name for c in reconciled_by(plan, ()))}
+    return tuple(c for c in plan.contract.columns if c.name in wanted)
+
+
+def groupings(plan: TablePlan) -> tuple[tuple[str, ...], ...]:
+    """The distinct `by` columns of the reconcile rules, without the empty one."""
+    return tuple(sorted({by for by, _ in _reconciled(plan) if by}))
+
+
+def reconciled_by(plan: TablePlan, by: tuple[str, ...]) -> tuple[Column, ...]:
+    wanted = {column for found, column in _reconciled(plan) if found == by}
+    return tuple(c for c in plan.contract.columns if c.name in wanted)
+
+
+def catalogue_columns(plan: TablePlan) -> Statement:
+    """(table, column, base type, max_length in bytes, precision, scale, is_nullable) of the source and parent tables.
+
+    Joined on system_type_id, so that an alias type shows its base type; CLR types have none and show NULL.
+    """
+    parent = plan.contract.window.parent
+    tables = sorted({plan.source.table, parent.table if parent else plan.source.table})
+    text = f"""\
+SELECT
+    o.name AS table_name,
+    c.name AS column_name,
+    t.name AS type_name,
+    c.max_length,
+    c.precision,
+    c.scale,
+    c.is_nullable
+FROM sys.columns AS c
+INNER JOIN sys.objects AS o ON o.object_id = c.object_id
+INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN sys.types AS t ON t.user_type_id = c.system_type_id
+WHERE s.name = %s
+  AND o.name IN ({", ".join("%s" for _ in tables)})
+  AND o.type IN ('U', 'V')
+ORDER BY o.name, c.column_id"""
+    return Statement(text, (plan.source.schema, *tables))
+
+
+def snapshot_state() -> Statement:
+    """(database, its snapshot isolation: ON, OFF or in transition) of the connection's database."""
+    text = """\
+SELECT
+    d.name AS database_name,
+    d.snapshot_isolation_state_desc
+FROM sys.databases AS d
+WHERE d.name = DB_NAME()"""
+    return Statement(text)
+
+
+def window_bounds(plan: TablePlan, window: Window) -> tuple[object, object]:
+    """`[from, to)` as the window column shows them: dates, naive UTC for offsets, else naive in source.time_zone."""
+    column_type = plan.contract.window.column_type
+    if column_type is None:
+        raise ValueError(f"{plan.at(window)}: a snapshot has no window column")
+    if column_type.name == "date":
+        return window.as_of_date, window.as_of_date + timedelta(days=1)
+    return window.bounds_in("UTC" if column_type.name == "datetimeoffset" else plan.source.time_zone)
+
+
+def _select(
+    items: Iterable[str],
+    plan: TablePlan,
+    window: Window,
+    tenant_type: SqlType | None,
+    group_by: Iterable[str] = (),
+) -> Statement:
+    listed = ",\n".join(f"    {item}" for item in items)
+    conditions, parameters = _scope(plan, window, tenant_type)
+    lines = [f"SELECT\n{listed}", f"FROM {_table(plan, plan.source.table)} AS t"]
+    if conditions:
+        lines.append("WHERE " + "\n  AND ".join(conditions))
+    if groups := ", ".join(group_by):
+        lines.append(f"GROUP BY {groups}")
+    return Statement("\n".join(lines), parameters)
+
+
+def _scope(plan: TablePlan, window: Window, tenant_type: SqlType | None) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    """This tenant's rows of this window and nothing else: the same words for totals and rows."""
+    conditions: list[str] = []
+    parameters: list[object] = []
+    if plan.source.tenant_column:
+        conditions.append(f"t.{quote(plan.source.tenant_column)} = {_bound(tenant_type)}")
+        parameters.append(plan.source.tenant_value)
+    if plan.contract.mode == "event":
+        conditions.append(_in_parents_window(plan) if plan.contract.window.parent else _in_window(plan, "t", 2))
+        parameters += window_bounds(plan, window)
+    return tuple(conditions), tuple(parameters)
+
+
+def _in_window(plan: TablePlan, alias: str, indent: int) -> str:
+    rule = plan.contract.window
+    column = f"{alias}.{quote(rule.column or '')}"
+    bound = _bound(rule.column_type)
+    return f"{column} >= {bound}\n{' ' * indent}AND {column} < {bound}"
+
+
+def _in_parents_window(plan: TablePlan) -> str:
+    """EXISTS, never a join: a duplicated parent row must not double its children."""
+    parent = plan.contract.window.parent
+    assert parent is not None
+    links = [f"p.{quote(theirs)} = t.{quote(ours)}" for ours, theirs in parent.on]
+    if plan.source.tenant_column:
+        tenant = quote(plan.source.tenant_column)
+        links.append(f"p.{tenant} = t.{tenant}")
+    inner = "\n        AND ".join([*links, _in_window(plan, "p", 8)])
+    return f"EXISTS (\n      SELECT 1\n      FROM {_table(plan, parent.table)} AS p\n      WHERE {inner}\n  )"
+
+
+def _bound(column_type: SqlType | None) -> str:
+    """Drivers type a parameter by its value; without this cast the column is converted and its index not used."""
+    if column_type is None:
+        raise ValueError("a bound needs the declared type of its column")
+    return f"CAST(? AS {column_type.tsql})"
+
+
+def _sent(column: Column) -> str:
+    name, sent = f"t.{quote(column.source_name)}", _SENT_AS.get(column.type.name)
+    return f"CAST({name} AS {sent})" if sent else name
+
+
+def _source_tenant(plan: TablePlan) -> str:
+    column = plan.source.tenant_column
+    return f"CAST(t.{quote(column)} AS nvarchar(128))" if column else "DB_NAME()"
+
+
+def _sum(column: Column) -> str:
+    """Exact to 38 digits: SUM of an int or money column would overflow in its own type."""
+    name, wide = f"t.{quote(column.source_name)}", _SUMMED_AS.get(column.type.name)
+    return f"SUM(CAST({name} AS {wide}))" if wide else f"SUM({name})"
+
+
+def _too_fine(column: Column) -> str:
+    name = f"t.{quote(column.source_name)}"
+    return f"COUNT_BIG(CASE WHEN {name} <> CAST({name} AS {column.type.name}(6)) THEN 1 END)"
+
+
+def _group(column: Column) -> str:
+    name = f"t.{quote(column.source_name)}"
+    return f"{name} {_BINARY_ORDER}" if column.type.text else name
+
+
+def _reconciled(plan: TablePlan) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """(by columns, summed column) of each reconcile rule on a sum."""
+    rules = [tuple(map(str, c.arguments)) for c in plan.checks if c.kind == "reconcile"]
+    return tuple((by, column) for metric, column, *rest in rules if metric == "sum" for by in [tuple(rest)])
+
+
+def _column(plan: TablePlan, name: str) -> Column:
+    return next(c for c in plan.contract.columns if c.name == name)
+
+
+def _table(plan: TablePlan, table: str) -> str:
+    return f"{quote(plan.source.schema)}.{quote(table)}"
