@@ -1,0 +1,1 @@
+"""Databricks: Jobs 2.2, the SQL Statement Execution API and a catalogue, with Sail as its Spark."""

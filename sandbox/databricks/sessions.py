@@ -1,0 +1,42 @@
+"""Spark sessions that know the catalogue, kept for the next statement."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql.connect.session import SparkSession
+
+from sandbox.databricks.catalog import Catalog
+
+
+class Sessions:
+    """A pool of sessions on one Sail server; each is brought up to the catalogue before it is lent."""
+
+    def __init__(self, sail_port: int, catalog: Catalog) -> None:
+        self.sail_port, self.catalog = sail_port, catalog
+        self.lock = threading.Lock()
+        self.idle: list[tuple[SparkSession, list[str]]] = []
+
+    @contextmanager
+    def session(self) -> Iterator[SparkSession]:
+        """Lend a session; one whose statement failed is lent again, as Spark sessions survive errors."""
+        with self.lock:
+            spark, known = self.idle.pop() if self.idle else (self._new(), [])
+        wanted = self.catalog.registrations()
+        if not set(known) <= set(wanted):
+            # Something was dropped or replaced: a new session is simpler than unlearning it.
+            spark.stop()
+            spark, known = self._new(), []
+        for statement in wanted:
+            if statement not in known:
+                spark.sql(statement)
+        try:
+            yield spark
+        finally:
+            with self.lock:
+                self.idle.append((spark, wanted))
+
+    def _new(self) -> SparkSession:
+        spark = SparkSession.builder.remote(f"sc://127.0.0.1:{self.sail_port}").create()
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+        return spark
