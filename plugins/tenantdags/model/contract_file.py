@@ -1,0 +1,276 @@
+"""What a contract file may say: the parts of ODCS 3.2 we act on, our own properties, and the parts we leave to others.
+
+Open Data Contract Standard 3.2: https://bitol-io.github.io/open-data-contract-standard/v3.2.0/
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.alias_generators import to_camel
+
+from tenantdags.model.contract import Handling, Mode, Severity
+from tenantdags.model.fields import ContractRef, Duration, SqlName, Strict, refused
+from tenantdags.model.thresholds import CamelBounds
+
+_COMMON = ("businessName", "deprecated", "synonyms", "authoritativeDefinitions", "tags")
+
+
+class Odcs(Strict):
+    """A mapping of the standard. Keys in `ignored` are valid there and change nothing here."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+    ignored: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_ignored(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k not in cls.ignored} if isinstance(data, dict) else data
+
+
+def _kind_of_property(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return "other" if "vendor" in value else value.get("property")
+    return None
+
+
+class OtherProperty(Odcs):
+    """Another tool's property, which names its vendor; not ours to read."""
+
+    ignored = ("id", "description", "value")
+    property: str
+    vendor: str
+
+
+class _Ours(Odcs):
+    ignored = ("id", "description")
+
+
+class PiiValue(Odcs):
+    category: str = Field(description="What kind of personal data: contact, name, pseudonym …")
+    handling: Handling = Field(description="hash, drop or keep")
+
+
+class PiiProperty(_Ours):
+    property: Literal["pii"]
+    value: PiiValue
+
+
+class MeasureValue(Odcs):
+    aggregation: tuple[Literal["sum"], ...] = Field(description="[sum]", min_length=1)
+
+
+class MeasureProperty(_Ours):
+    property: Literal["measure"]
+    value: MeasureValue
+
+
+class ModeProperty(_Ours):
+    property: Literal["mode"]
+    value: Mode
+
+
+class Through(Strict):
+    contract: ContractRef = Field(description="the parent's contract, like orders@1")
+    on: tuple[str, ...] = Field(description="the columns that join child and parent, like [order_id]", min_length=1)
+
+
+class WindowValue(Strict):
+    column: str | None = Field(None, description="the column whose time decides the window")
+    through: Through | None = Field(None, description="the parent whose column that is")
+    changed: str | None = Field(None, description="the column that moves when a row changes")
+    allow_empty: bool = Field(False, description="whether a window without rows is legal")
+    observe_within: Duration | None = Field(None, description="snapshots: how long after its end a window may be read")
+
+
+class WindowProperty(_Ours):
+    property: Literal["window"]
+    value: WindowValue
+
+
+class EvolutionValue(Odcs):
+    additive: Literal["allow", "stop"] = Field(description="allow or stop: what a new source column does to a run")
+    breaking: Literal["stop"] = Field(description="stop: a missing or retyped column always stops a run")
+
+
+class EvolutionProperty(_Ours):
+    property: Literal["schemaEvolution"]
+    value: EvolutionValue
+
+
+class Right(Odcs):
+    scope: Literal["tenant", "group", "all"] = Field(description="tenant, group or all")
+    exclude: tuple[str, ...] = ()
+
+
+class RightsProperty(_Ours):
+    property: Literal["aggregationRights"]
+    value: tuple[Right, ...]
+
+
+class RunbookProperty(_Ours):
+    property: Literal["runbook"]
+    value: str
+
+
+ColumnProperty = Annotated[
+    Annotated[PiiProperty, Tag("pii")]
+    | Annotated[MeasureProperty, Tag("measure")]
+    | Annotated[OtherProperty, Tag("other")],
+    Discriminator(_kind_of_property),
+]
+TableProperty = Annotated[
+    Annotated[ModeProperty, Tag("mode")]
+    | Annotated[WindowProperty, Tag("window")]
+    | Annotated[EvolutionProperty, Tag("schemaEvolution")]
+    | Annotated[RightsProperty, Tag("aggregationRights")]
+    | Annotated[OtherProperty, Tag("other")],
+    Discriminator(_kind_of_property),
+]
+RootProperty = Annotated[
+    Annotated[RunbookProperty, Tag("runbook")] | Annotated[OtherProperty, Tag("other")],
+    Discriminator(_kind_of_property),
+]
+
+
+class EnumEntry(Odcs):
+    ignored = ("id", "label", "description", "tags", "customProperties", "authoritativeDefinitions")
+    value: Any = Field(description="the allowed value")
+
+
+class TypeOptions(Odcs):
+    """What else a value must be. Only what the gates check; a rule nobody checks would be a lie."""
+
+    ignored = ("timezone", "defaultTimezone")
+    pattern: str | None = None
+    minimum: Any = None
+    maximum: Any = None
+    min_length: int | None = None
+    max_length: int | None = None
+    format: str | None = None
+
+
+class Reconcile(Odcs):
+    """The implementation of `engine: tenantdags`: exact decimal sums of source and load agree, per group."""
+
+    metric: Literal["sum"] = Field(description="sum")
+    column: str = Field(description="the column to sum")
+    by: tuple[str, ...] = ()
+
+
+class Quality(CamelBounds, Odcs):
+    """One rule. Its id is how tenants and reports name it."""
+
+    ignored = (
+        "authoritativeDefinitions", "businessImpact", "customProperties", "description", "method", "schedule", "scheduler",
+        "tags",
+    )  # fmt: skip
+    id: str | None = None
+    name: str | None = None
+    type: Literal["library", "sql", "custom", "text"] = "library"
+    metric: Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"] | None = None
+    arguments: dict[str, Any] | None = None
+    unit: Literal["rows", "percent"] = "rows"
+    dimension: str | None = None
+    severity: Severity = "error"
+    query: str | None = None
+    engine: Literal["tenantdags"] | None = None
+    implementation: Reconcile | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Quality:
+        self.one_bound_at_most()
+        return self
+
+
+class Property(Odcs):
+    """One column."""
+
+    ignored = (
+        *_COMMON, "id", "semanticType", "partitioned", "partitionKeyPosition", "encryptedName", "transformSourceObjects",
+        "transformLogic", "transformDescription", "examples", "criticalDataElement", "relationships",
+    )  # fmt: skip
+    name: str = Field(description="the column's name in curated tables")
+    physical_name: SqlName | None = None
+    physical_type: str = Field(description="the SQL Server type, like decimal(18,2)")
+    logical_type: Literal["string", "date", "timestamp", "time", "number", "integer", "boolean"] | None = None
+    logical_type_options: TypeOptions | None = None
+    description: str | None = None
+    required: bool = False
+    unique: bool = False
+    primary_key: bool = False
+    primary_key_position: int | None = None
+    classification: str | None = None
+    enum: tuple[EnumEntry, ...] | None = None
+    custom_properties: tuple[ColumnProperty, ...] = ()
+    quality: tuple[Quality, ...] = ()
+
+
+class SchemaObject(Odcs):
+    """The table."""
+
+    ignored = (*_COMMON, "id", "logicalType", "description", "relationships", "context")
+    name: str = Field(description="the table's name, as in the file's name")
+    physical_name: SqlName = Field(description="the source table's name")
+    physical_type: Literal["table", "view"] = "table"
+    data_granularity_description: str = Field(description="what one row is")
+    properties: tuple[Property, ...] = Field(description="the columns", min_length=1)
+    quality: tuple[Quality, ...] = ()
+    custom_properties: tuple[TableProperty, ...] = Field(description="at least mode and, for events, window")
+
+
+class Description(Odcs):
+    ignored = ("usage", "limitations", "authoritativeDefinitions", "customProperties")
+    purpose: str = Field(description="what the table is for, in one sentence")
+
+
+class Member(Odcs):
+    ignored = (
+        "id", "name", "description", "dateIn", "dateOut", "replacedByUsername", "tags", "customProperties",
+        "authoritativeDefinitions",
+    )  # fmt: skip
+    username: str = Field(description="who it is")
+    role: str | None = None
+
+
+class Team(Odcs):
+    ignored = ("id", "description", "tags", "customProperties", "authoritativeDefinitions")
+    name: str | None = None
+    members: tuple[Member, ...] = ()
+
+
+class SlaProperty(Odcs):
+    ignored = (
+        "id", "valueExt", "element", "driver", "description", "scheduler", "schedule", "customProperties",
+        "authoritativeDefinitions",
+    )  # fmt: skip
+    property: str = Field(description="the promise, like retention")
+    value: Any = Field(description="its value")
+    unit: str | None = None
+
+
+class ContractFile(Odcs):
+    """One file of include/contracts: one major version of one table."""
+
+    ignored = (
+        "tenant", "tags", "servers", "dataProduct", "domain", "support", "price", "roles", "slaDefaultElement",
+        "authoritativeDefinitions", "context", "contractCreatedTs",
+    )  # fmt: skip
+    api_version: Literal["v3.2.0"] = Field(description="v3.2.0")
+    kind: Literal["DataContract"] = Field(description="DataContract")
+    id: str = Field(description="the contract's id")
+    name: str = Field(description="the name people know")
+    version: str = Field(description="major.minor.patch")
+    status: Literal["proposed", "draft", "active", "deprecated", "retired"] = Field(description="active")
+    description: Description = Field(description="its purpose")
+    schema_: tuple[SchemaObject, ...] = Field(alias="schema", description="the one table")
+    sla_properties: tuple[SlaProperty, ...] = ()
+    team: Team | None = None
+    custom_properties: tuple[RootProperty, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_table(self) -> ContractFile:
+        if len(self.schema_) != 1:
+            raise refused("schema must hold exactly one table; write one file per table")
+        return self

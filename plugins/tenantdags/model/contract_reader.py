@@ -1,0 +1,318 @@
+"""From a contract file to a Contract: what the standard's shapes mean here, and every way they can contradict us."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from tenantdags.model.checks import TABLE, Problems, compile_checks
+from tenantdags.model.contract import Column, Contract, ParentJoin, Pii, WindowRule
+from tenantdags.model.contract_file import (
+    ContractFile,
+    EvolutionProperty,
+    MeasureProperty,
+    ModeProperty,
+    PiiProperty,
+    Property,
+    RightsProperty,
+    RunbookProperty,
+    SchemaObject,
+    WindowProperty,
+    WindowValue,
+)
+from tenantdags.model.document import Document, Path, parse
+from tenantdags.model.errors import ConfigError
+from tenantdags.model.fields import suggestion
+from tenantdags.model.sqltype import SqlType
+from tenantdags.model.validate import validate
+
+RESERVED = ("tenant_id", "as_of_date", "window_start")
+FILE_NAME = re.compile(r"(?P<table>[a-z][a-z0-9_]{0,30})\.v(?P<major>[1-9]\d{0,3})\.odcs\.yaml")
+_EXACT = ("tinyint", "smallint", "int", "bigint", "decimal", "money", "smallmoney")
+_NEVER_READ = ("rowversion", "timestamp")
+_LOGICAL = {
+    "integer": ("tinyint", "smallint", "int", "bigint", "decimal"),
+    "number": (*_EXACT, "real", "float"),
+    "boolean": ("bit",),
+    "date": ("date",),
+    "time": ("time",),
+    "timestamp": ("datetime", "smalldatetime", "datetime2", "datetimeoffset"),
+    "string": ("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "uniqueidentifier"),
+}
+
+
+@lru_cache(maxsize=512)
+def shape_of(file: str, text: str) -> tuple[Document, ContractFile]:
+    """The file's mappings, checked one by one. Raises ConfigError."""
+    document = parse(file, text)
+    return document, validate(document, ContractFile)
+
+
+def parent_ref(shape: ContractFile) -> str | None:
+    """The contract whose window this one takes, when it has none of its own."""
+    window = _window_value(shape.schema_[0])
+    return window.through.contract if window and window.through else None
+
+
+@lru_cache(maxsize=512)
+def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
+    """One contract; `parent` is the contract `parent_ref` names. Raises ConfigError with all problems of the file."""
+    document, shape = shape_of(file, text)
+    problems, table = Problems(document), shape.schema_[0]
+    name, major = _identity(file, shape, problems)
+    columns = tuple(_column(p, i, problems) for i, p in enumerate(table.properties))
+    _check_columns(columns, problems)
+    window = _window(table, columns, parent, problems)
+    checks = compile_checks(table, columns, problems)
+    rights = _rights(table, columns, problems)
+    if problems.found:
+        raise ConfigError(problems.found)
+    return Contract(
+        table=name, major=major, version=shape.version, file=file, name=shape.name, purpose=shape.description.purpose,
+        grain=table.data_granularity_description, source_table=table.physical_name, mode=_mode(table, problems),
+        columns=columns, window=window, checks=checks, additive=_additive(table), owner=_owner(shape),
+        runbook=_runbook(shape), retention_days=_retention(shape), rights=rights,
+    )  # fmt: skip
+
+
+def _identity(file: str, shape: ContractFile, problems: Problems) -> tuple[str, int]:
+    match = FILE_NAME.fullmatch(file.rsplit("/", 1)[-1])
+    if not match:
+        problems.add((), "the file's name must be <table>.v<major>.odcs.yaml, in small letters")
+        return shape.schema_[0].name, 0
+    if shape.schema_[0].name != match["table"]:
+        problems.add((*TABLE, "name"), f"must be {match['table']!r}, as in the file's name")
+    if not re.fullmatch(rf"{match['major']}\.\d+\.\d+", shape.version):
+        problems.add(("version",), f"{shape.version!r} must be {match['major']}.<minor>.<patch>, as in the file's name")
+    return match["table"], int(match["major"])
+
+
+def _column(shape: Property, index: int, problems: Problems) -> Column:
+    path: Path = (*TABLE, "properties", index)
+    pii = next((p.value for p in shape.custom_properties if isinstance(p, PiiProperty)), None)
+    return Column(
+        name=_column_name(shape.name, (*path, "name"), problems),
+        source_name=shape.physical_name or shape.name,
+        type=_column_type(shape, path, problems),
+        required=shape.required,
+        key_position=_key_position(shape, path, problems),
+        pii=Pii(category=pii.category, handling=pii.handling) if pii else None,
+        measure=any(isinstance(p, MeasureProperty) for p in shape.custom_properties),
+        classification=shape.classification,
+        description=shape.description,
+    )
+
+
+def _column_name(name: str, path: Path, problems: Problems) -> str:
+    if name.lower() in RESERVED or name.startswith("_"):
+        reserved = ", ".join(RESERVED)
+        problems.add(path, f"{name!r} is reserved ({reserved} and names that start with _); choose another name")
+    elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,126}", name):
+        problems.add(path, f"{name!r} is not a column name: a letter, then letters, digits and _")
+    return name
+
+
+def _column_type(shape: Property, path: Path, problems: Problems) -> SqlType:
+    try:
+        found = SqlType.parse(shape.physical_type)
+    except ValueError as error:
+        problems.add((*path, "physicalType"), str(error))
+        return SqlType("int")
+    if shape.logical_type and found.name not in _LOGICAL[shape.logical_type]:
+        problems.add((*path, "logicalType"), f"{shape.logical_type} does not go with physicalType {found}")
+    return found
+
+
+def _key_position(shape: Property, path: Path, problems: Problems) -> int | None:
+    if not shape.primary_key:
+        if shape.primary_key_position not in (None, -1):
+            problems.add((*path, "primaryKeyPosition"), "goes with primaryKey: true only")
+        return None
+    if not shape.required:
+        problems.add((*path, "primaryKey"), "a key column must be required: true")
+    if shape.primary_key_position is None or shape.primary_key_position < 1:
+        problems.add((*path, "primaryKeyPosition"), "is missing: the column's place in the key, from 1")
+    return shape.primary_key_position or 1
+
+
+def _check_columns(columns: tuple[Column, ...], problems: Problems) -> None:
+    positions = sorted(c.key_position for c in columns if c.key_position is not None)
+    if not positions:
+        problems.add(
+            (*TABLE, "properties"), "no column is primaryKey: true; without a key no row can be told from another"
+        )
+    elif positions != list(range(1, len(positions) + 1)):
+        problems.add((*TABLE, "properties"), f"primaryKeyPosition must count 1, 2, 3 …, not {positions}")
+    seen: dict[tuple[str, str], str] = {}
+    for i, column in enumerate(columns):
+        path: Path = (*TABLE, "properties", i)
+        for kind, name in (("name", column.name), ("physicalName", column.source_name)):
+            twin = seen.setdefault((kind, name.lower()), f"{i}")
+            if twin != f"{i}":
+                problems.add((*path, kind), f"{name!r} is taken by column {int(twin) + 1} (case does not matter)")
+                break
+        _check_column(column, path, problems)
+
+
+def _check_column(column: Column, path: Path, problems: Problems) -> None:
+    if column.measure and column.type.name not in _EXACT:
+        problems.add((*path, "physicalType"), f"a measure needs an exact number, {column.type} is not; use decimal")
+    if column.measure and column.pii and column.pii.handling != "keep":
+        problems.add(
+            (*path, "customProperties"), "a measure cannot be hashed or dropped; its sum could not be compared"
+        )
+    if column.hashed and not column.type.text:
+        problems.add((*path, "customProperties"), f"only text can be hashed, not {column.type}; use handling: drop")
+    if column.key_position is not None and not column.loaded:
+        problems.add((*path, "customProperties"), "a key column cannot be dropped; use handling: hash")
+    if column.hashed and column.type.length == -1 and column.key_position is not None:
+        problems.add((*path, "physicalType"), "a key column needs a bounded length, not max")
+    if column.type.name in _NEVER_READ and column.measure:
+        problems.add((*path, "physicalType"), f"{column.type} cannot be a measure")
+
+
+def _window_value(table: SchemaObject) -> WindowValue | None:
+    return next((p.value for p in table.custom_properties if isinstance(p, WindowProperty)), None)
+
+
+def _mode(table: SchemaObject, problems: Problems) -> Any:
+    return next((p.value for p in table.custom_properties if isinstance(p, ModeProperty)), None)
+
+
+def _property_path(table: SchemaObject, kind: type) -> Path:
+    """Where a custom property's value stands, or the list when it is not there."""
+    place = next((i for i, p in enumerate(table.custom_properties) if isinstance(p, kind)), None)
+    base: Path = (*TABLE, "customProperties")
+    return base if place is None else (*base, place, "value")
+
+
+def _window(
+    table: SchemaObject, columns: tuple[Column, ...], parent: Contract | None, problems: Problems
+) -> WindowRule:
+    for kind in (ModeProperty, WindowProperty, EvolutionProperty, RightsProperty):
+        if sum(isinstance(p, kind) for p in table.custom_properties) > 1:
+            problems.add(
+                (*TABLE, "customProperties"), f"{kind.model_fields['property'].annotation} stands more than once"
+            )
+    value, path, mode = (
+        _window_value(table) or WindowValue(),
+        _property_path(table, WindowProperty),
+        _mode(table, problems),
+    )
+    changed = _source_name(value.changed, columns, (*path, "changed"), problems)
+    if mode == "snapshot":
+        return _snapshot_window(value, changed, path, problems)
+    if mode is None:
+        problems.add((*TABLE, "customProperties"), "mode is missing: {property: mode, value: event} or snapshot")
+        return WindowRule(column=None, column_type=None)
+    return _event_window(value, changed, columns, parent, path, problems)
+
+
+def _source_name(name: str | None, columns: tuple[Column, ...], path: Path, problems: Problems) -> str | None:
+    found = next((c for c in columns if c.name == name), None)
+    if name is not None and (found is None or not found.type.clock):
+        known = suggestion(name, [c.name for c in columns if c.type.clock])
+        problems.add(path, f"{name!r} is not a date or time column of this contract{known}")
+    return found.source_name if found else None
+
+
+def _snapshot_window(value: WindowValue, changed: str | None, path: Path, problems: Problems) -> WindowRule:
+    for name in ("column", "through"):
+        if getattr(value, name) is not None:
+            problems.add((*path, name), "a snapshot has no window column; delete it, or use mode event", at_key=True)
+    return WindowRule(
+        column=None,
+        column_type=None,
+        changed=changed,
+        allow_empty=value.allow_empty,
+        observe_within=value.observe_within,
+    )
+
+
+def _event_window(
+    value: WindowValue, changed: str | None, columns: tuple[Column, ...], parent: Contract | None, path: Path,
+    problems: Problems,
+) -> WindowRule:  # fmt: skip
+    if value.observe_within is not None:
+        problems.add((*path, "observe_within"), "is for snapshots only; delete it", at_key=True)
+    if value.column is None:
+        problems.add(
+            path, "an event table needs a window column: the required date or time by which rows belong to a day"
+        )
+        return WindowRule(column=None, column_type=None)
+    owner = columns if value.through is None else parent.columns if parent else ()
+    column = _window_column(value.column, owner, parent, (*path, "column"), problems)
+    join = _parent_join(value, columns, parent, path, problems)
+    return WindowRule(
+        column=column.source_name if column else None, column_type=column.type if column else None, parent=join,
+        changed=changed, allow_empty=value.allow_empty,
+    )  # fmt: skip
+
+
+def _window_column(
+    name: str, columns: tuple[Column, ...], parent: Contract | None, path: Path, problems: Problems
+) -> Column | None:
+    found = next((c for c in columns if c.name == name), None)
+    where = f"contract {parent.ref}" if parent else "this contract"
+    if found is None:
+        problems.add(path, f"{name!r} is not a column of {where}{suggestion(name, [c.name for c in columns])}")
+    elif not found.type.clock:
+        problems.add(path, f"{name} is {found.type}; a window column must be a date or time")
+    elif not found.required:
+        problems.add(path, f"{name} may be NULL, and such rows would belong to no window; it must be required: true")
+    elif found.pii and found.pii.handling != "keep":
+        problems.add(path, f"{name} is hashed or dropped; a window column must be kept")
+    return found
+
+
+def _parent_join(
+    value: WindowValue, columns: tuple[Column, ...], parent: Contract | None, path: Path, problems: Problems
+) -> ParentJoin | None:
+    if value.through is None or parent is None:
+        return None
+    path = (*path, "through")
+    if parent.mode != "event" or parent.window.parent:
+        problems.add((*path, "contract"), f"{parent.ref} has no window column of its own; name a parent that has")
+    pairs = []
+    for i, name in enumerate(value.through.on):
+        mine, theirs = (next((c for c in cs if c.name == name), None) for cs in (columns, parent.columns))
+        if mine is None or theirs is None:
+            lacking = "this contract" if mine is None else f"contract {parent.ref}"
+            problems.add((*path, "on", i), f"{name!r} is not a column of {lacking}")
+        else:
+            pairs.append((mine.source_name, theirs.source_name))
+    return ParentJoin(contract=parent.ref, table=parent.source_table, on=tuple(pairs))
+
+
+def _additive(table: SchemaObject) -> Any:
+    return next((p.value.additive for p in table.custom_properties if isinstance(p, EvolutionProperty)), "allow")
+
+
+def _rights(
+    table: SchemaObject, columns: tuple[Column, ...], problems: Problems
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    rights = next((p.value for p in table.custom_properties if isinstance(p, RightsProperty)), ())
+    path, names = _property_path(table, RightsProperty), [c.name for c in columns]
+    for i, right in enumerate(rights):
+        for j, name in enumerate(right.exclude):
+            if name not in names:
+                text = f"{name!r} is not a column of this contract{suggestion(name, names)}"
+                problems.add((*path, i, "exclude", j), text)
+    return tuple((right.scope, right.exclude) for right in rights)
+
+
+def _owner(shape: ContractFile) -> str | None:
+    members = shape.team.members if shape.team else ()
+    owner = next((m.username for m in members if m.role == "owner"), None)
+    return owner or (shape.team.name if shape.team else None)
+
+
+def _runbook(shape: ContractFile) -> str | None:
+    return next((p.value for p in shape.custom_properties if isinstance(p, RunbookProperty)), None)
+
+
+def _retention(shape: ContractFile) -> int | None:
+    days = {"d": 1, "y": 365}
+    found = next((s for s in shape.sla_properties if s.property == "retention"), None)
+    return int(found.value) * days.get(found.unit or "d", 1) if found and isinstance(found.value, int) else None

@@ -1,0 +1,149 @@
+"""The small types of our files: ids, durations, clocks, zones, identifiers. Each refusal says what to write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date, time, timedelta
+from difflib import get_close_matches
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Strict(BaseModel):
+    """Base of everything read from a file: unknown keys are refused, nothing is converted, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def refused(text: str) -> PydanticCustomError:
+    """An error whose text reaches the reader as it is."""
+    return PydanticCustomError("refused", "{text}", {"text": text})
+
+
+def suggestion(word: object, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?`, or the list of what is known."""
+    names = sorted(known)
+    close = get_close_matches(str(word).lower(), names, n=1)
+    return f", did you mean '{close[0]}'?" if close else f"; known: {', '.join(names) or 'none'}"
+
+
+def _matching(pattern: str, text: str, *, show: bool = True) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise refused(f"{value!r} {text}" if show else text)
+        return value
+
+    return AfterValidator(check)
+
+
+def _duration(value: Any) -> timedelta:
+    match = re.fullmatch(r"(\d{1,6})([smhd])", value) if isinstance(value, str) else None
+    if not match:
+        raise refused(f"{value!r} is not a duration; write a whole number with a unit: 90s, 45m, 2h or 3d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        raise refused("must be longer than zero")
+    return value
+
+
+def _clock(value: Any) -> time:
+    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        return time.fromisoformat(value)
+    raise refused(f'{value!r} is not a time of day; write it in quotes with four digits: "06:00"')
+
+
+def _day(value: Any) -> date:
+    if isinstance(value, date):
+        return value
+    raise refused(f"{value!r} is not a date; write it without quotes: 2026-11-01")
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        close = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
+        hint = f", did you mean '{close[0]}'?" if close else "; write it like 'Europe/Berlin'"
+        raise refused(f"{name!r} is not a time zone{hint}") from None
+    return name
+
+
+def _in_range(low: int, high: int) -> Callable[[int], int]:
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise refused(f"{value} is out of range; {low} to {high} are allowed")
+        return value
+
+    return check
+
+
+def _file_url(value: str) -> str:
+    if not re.fullmatch(r"file:///[^?#\s]+", value):
+        raise refused(f"{value!r} is not a staging URL; write file:/// and an absolute path all workers share")
+    return value.rstrip("/")
+
+
+def _scalar(value: Any) -> str | int:
+    if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+        return value
+    raise refused(f"{value!r} is not text or a whole number")
+
+
+def iso_duration(value: timedelta) -> str:
+    """The shortest way a file would write it: 90s, 45m, 2h, 3d."""
+    seconds = int(value.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+Name = Annotated[
+    str, _matching(r"[a-z][a-z0-9_]{0,30}", "is not a name: a small letter, then up to 30 small letters, digits or _")
+]
+ConnectionId = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z][A-Za-z0-9_]{0,99}",
+        "is not a connection id; name an Airflow connection (letters, digits, _), never a URL or a secret",
+        show=False,  # it may be a secret pasted into the wrong place
+    ),
+]
+SqlName = Annotated[
+    str, _matching(r"[A-Za-z_][A-Za-z0-9_@$# ]{0,126}[A-Za-z0-9_@$#]|[A-Za-z_]", "is not a SQL Server identifier")
+]
+CatalogName = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,126}", "is not a Databricks catalog name")]
+ContainerName = Annotated[
+    str,
+    _matching(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "is not an Azure container name (3 to 63 of a-z, 0-9, -)"),
+]
+WorkspacePath = Annotated[str, _matching(r"/[^\s'\"]{1,250}", "is not a workspace path; it starts with /")]
+WarehouseId = Annotated[str, _matching(r"[A-Za-z0-9]{1,64}", "is not a SQL warehouse id (letters and digits)")]
+Compute = Annotated[
+    str,
+    _matching(r"serverless|\d{4}-\d{6}-[a-z0-9]+", "is neither serverless nor a cluster id like 1121-093000-ab12cd34"),
+]
+ContractRef = Annotated[
+    str, _matching(r"[a-z][a-z0-9_]{0,30}@[1-9]\d{0,3}", "is not a contract; write <table>@<major>, like orders@1")
+]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+PositiveDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+Clock = Annotated[time, BeforeValidator(_clock)]
+Day = Annotated[date, BeforeValidator(_day)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Scalar = Annotated[str | int, BeforeValidator(_scalar)]
+FileUrl = Annotated[str, AfterValidator(_file_url)]
+Retries = Annotated[int, AfterValidator(_in_range(0, 20))]
+Lookback = Annotated[int, AfterValidator(_in_range(0, 400))]
+PollSeconds = Annotated[int, AfterValidator(_in_range(1, 600))]

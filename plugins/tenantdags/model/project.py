@@ -1,0 +1,247 @@
+"""The files of a project: which there are, and the plans they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tenantdags.model.checks import Problems
+from tenantdags.model.contract import Contract
+from tenantdags.model.contract_reader import FILE_NAME, parent_ref, read_contract, shape_of
+from tenantdags.model.document import Document, parse
+from tenantdags.model.errors import ConfigError, Problem
+from tenantdags.model.fields import suggestion
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.resolve import Inputs, source_scope, table_plan
+from tenantdags.model.tenant import Defaults, Tenant
+from tenantdags.model.validate import validate
+
+TENANTS = "config/tenants"
+DEFAULTS = "config/defaults.yaml"
+CONTRACTS = "include/contracts"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project without a mistake: all its plans, by tenant and table."""
+
+    root: Path
+    plans: tuple[TablePlan, ...]
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        return tuple(sorted({plan.tenant for plan in self.plans}))
+
+    def plans_of(self, tenant: str) -> tuple[TablePlan, ...]:
+        return tuple(plan for plan in self.plans if plan.tenant == tenant)
+
+
+def tenant_files(root: Path) -> dict[str, Path]:
+    """Every tenant file by its stem, sorted. A file with another ending than .yaml is not a tenant."""
+    return {path.stem: path for path in sorted((Path(root) / TENANTS).glob("*.yaml"))}
+
+
+def load_tenant(root: Path, tenant: str, text: str | None = None) -> tuple[TablePlan, ...]:
+    """The plans of one tenant, in the file's order; reads its file (or takes `text`), the defaults and its contracts.
+
+    Raises ConfigError with every problem of these files and of no other tenant's.
+    """
+    document, said, defaults = _tenant_and_defaults(Path(root), tenant, text)
+    contracts = _contracts_of(Path(root), document, said)
+    problems = Problems(document)
+    _check_tenant(tenant, said, defaults, problems)
+    inputs = (Inputs(said, table, defaults, contracts, document.file) for table in said.tables)
+    plans = [table_plan(i, problems) for i in inputs]
+    if problems.found:
+        raise ConfigError(problems.found)
+    return tuple(plan for plan in plans if plan)
+
+
+def load_project(root: Path) -> Project:
+    """Every plan of the project. Raises ConfigError with all problems of all files, also those between tenants."""
+    plans: list[TablePlan] = []
+    problems: list[Problem] = [*_stray_files(Path(root)), *_unused_contract_problems(Path(root))]
+    for tenant in tenant_files(root):
+        try:
+            plans.extend(load_tenant(root, tenant))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    problems.extend(_shared_scopes(Path(root)))
+    if problems:
+        raise ConfigError(problems)
+    return Project(Path(root), tuple(plans))
+
+
+def inputs_of(root: Path, tenant: str) -> tuple[Path, ...]:
+    """The files this tenant's plans were made of: change one, and they may change. Never raises for a broken file."""
+    root = Path(root)
+    own = (root / DEFAULTS, root / TENANTS / f"{tenant}.yaml")
+    try:
+        _, said = _tenant(root, tenant, None)
+        refs = {table.contract for table in said.tables.values()}
+        parents = {ref for r in refs if _contract_path(root, r).is_file() and (ref := _parent_of(root, r))}
+    except ConfigError:
+        # what a broken file would name is unknown, so every contract counts
+        return (*own, *sorted((root / CONTRACTS).glob("*.odcs.yaml")))
+    return (*own, *sorted(_contract_path(root, ref) for ref in refs | parents))
+
+
+def contract_refs(root: Path) -> list[str]:
+    """`orders@1` … of every contract file with a proper name."""
+    names = (FILE_NAME.fullmatch(path.name) for path in (root / CONTRACTS).glob("*.yaml"))
+    return sorted(f"{m['table']}@{m['major']}" for m in names if m)
+
+
+def load_contract(root: Path, ref: str) -> Contract:
+    """The contract of `orders@1`. Raises ConfigError; FileNotFoundError when there is no such file."""
+    file, text = _contract_text(root, ref)
+    document, shape = shape_of(file, text)
+    parent = parent_ref(shape)
+    why = _unfit_parent(root, ref, parent) if parent else None
+    if why:
+        raise ConfigError([document.problem(_place_of_parent(document), f"contract {parent!r} {why}")])
+    return read_contract(file, text, load_contract(root, parent) if parent else None)
+
+
+def _unfit_parent(root: Path, ref: str, parent: str) -> str | None:
+    if parent == ref:
+        return "is this contract itself; name the parent's"
+    if not _contract_path(root, parent).is_file():
+        return f"does not exist{suggestion(parent, contract_refs(root))}"
+    return "takes its window from a parent itself; name one with its own column" if _parent_of(root, parent) else None
+
+
+def _place_of_parent(document: Document) -> tuple[str | int, ...]:
+    return next(path for path in document.values if path[-2:] == ("through", "contract"))
+
+
+def _parent_of(root: Path, ref: str) -> str | None:
+    return parent_ref(shape_of(*_contract_text(root, ref))[1])
+
+
+def _contract_path(root: Path, ref: str) -> Path:
+    table, _, major = ref.partition("@")
+    return root / CONTRACTS / f"{table}.v{major}.odcs.yaml"
+
+
+def _contract_text(root: Path, ref: str) -> tuple[str, str]:
+    path = _contract_path(root, ref)
+    return f"{CONTRACTS}/{path.name}", _read(path, f"{CONTRACTS}/{path.name}")
+
+
+def _read(path: Path, file: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(file, 1, 1, "", f"is not UTF-8 text (byte {error.start + 1})")]) from None
+    except FileNotFoundError:
+        raise ConfigError([Problem(file, 1, 1, "", "does not exist; the project needs it")]) from None
+
+
+@lru_cache(maxsize=64)
+def _defaults(text: str) -> Defaults:
+    return validate(parse(DEFAULTS, text), Defaults)
+
+
+def _tenant(root: Path, tenant: str, text: str | None) -> tuple[Document, Tenant]:
+    file = f"{TENANTS}/{tenant}.yaml"
+    document = parse(file, _read(root / file, file) if text is None else text)
+    return document, validate(document, Tenant)
+
+
+def _tenant_and_defaults(root: Path, tenant: str, text: str | None) -> tuple[Document, Tenant, Defaults]:
+    """Both, or the problems of both."""
+    problems: list[Problem] = []
+    found: list[Any] = []
+    for read in (lambda: _tenant(root, tenant, text), lambda: _defaults(_read(root / DEFAULTS, DEFAULTS))):
+        try:
+            found.append(read())
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    (document, said), defaults = found
+    return document, said, defaults
+
+
+def _contracts_of(root: Path, document: Document, tenant: Tenant) -> dict[str, Contract]:
+    found: dict[str, Contract] = {}
+    problems: list[Problem] = []
+    for table, said in tenant.tables.items():
+        if not _contract_path(root, said.contract).is_file():
+            text = f"contract {said.contract!r} does not exist{suggestion(said.contract, contract_refs(root))}"
+            problems.append(document.problem(("tables", table, "contract"), text))
+            continue
+        try:
+            found[said.contract] = load_contract(root, said.contract)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _check_tenant(stem: str, tenant: Tenant, defaults: Defaults, problems: Problems) -> None:
+    if tenant.tenant != stem:
+        problems.add(("tenant",), f"must be {stem!r}, as in the file's name")
+    if tenant.tier not in defaults.tiers:
+        problems.add(("tier",), f"{tenant.tier!r} is not a tier of {DEFAULTS}{suggestion(tenant.tier, defaults.tiers)}")
+
+
+def _stray_files(root: Path) -> Iterator[Problem]:
+    """A tenant file nobody reads would look like a tenant that is loaded."""
+    for path in sorted((root / TENANTS).iterdir()) if (root / TENANTS).is_dir() else ():
+        if path.suffix != ".yaml" and not path.name.startswith("."):
+            yield Problem(f"{TENANTS}/{path.name}", 1, 1, "", "is not read; tenant files are named <tenant>.yaml")
+    if not tenant_files(root):
+        yield Problem(TENANTS, 1, 1, "", "holds no tenant file; add <tenant>.yaml, or name the project with --project")
+
+
+def _unused_contract_problems(root: Path) -> Iterator[Problem]:
+    """Contracts are checked whether a tenant uses them or not."""
+    for path in sorted((root / CONTRACTS).glob("*")):
+        match = FILE_NAME.fullmatch(path.name)
+        if not match:
+            text = "is not read; contracts are named <table>.v<major>.odcs.yaml, in small letters"
+            yield Problem(f"{CONTRACTS}/{path.name}", 1, 1, "", text)
+            continue
+        try:
+            load_contract(root, f"{match['table']}@{match['major']}")
+        except ConfigError as error:
+            yield from error.problems
+
+
+def _shared_scopes(root: Path) -> Iterator[Problem]:
+    """Two tenants that would read the same rows: each problem stands in the later file and names the earlier."""
+    seen: list[tuple[Document, Tenant]] = []
+    for document, tenant in _readable(root):
+        for _, other in seen:
+            if _overlap(tenant, other):
+                text = (
+                    f"reads the rows of tenant {other.tenant!r} too; give each tenant its own database or tenant_value"
+                )
+                yield document.problem(("source",), text, at_key=True)
+                break
+        seen.append((document, tenant))
+
+
+def _readable(root: Path) -> Iterable[tuple[Document, Tenant]]:
+    for name in tenant_files(root):
+        try:
+            yield _tenant(root, name, None)
+        except ConfigError:
+            continue  # told by load_tenant
+
+
+def _overlap(one: Tenant, other: Tenant) -> bool:
+    (mine, kind), (theirs, their_kind) = source_scope(one), source_scope(other)
+    whole = "own" in (kind, their_kind)
+    return mine[:2] == theirs[:2] and (whole or mine == theirs)
+
+
+def project_root(start: Path) -> Path:
+    """`start` or the nearest folder above it that holds config/tenants; `start` when none does."""
+    return next((p for p in (start, *start.parents) if (p / TENANTS).is_dir()), start)

@@ -1,0 +1,255 @@
+"""From what the files say to what will happen: one tenant, its tier and the defaults become plans. A pure function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from tenantdags.model.checks import ALWAYS, Problems, described, guards_the_key
+from tenantdags.model.contract import Check, Contract
+from tenantdags.model.document import Path
+from tenantdags.model.fields import iso_duration, suggestion
+from tenantdags.model.plan import (
+    AlertPlan,
+    DatabricksPlan,
+    LandingPlan,
+    SchedulePlan,
+    SlaPlan,
+    SourcePlan,
+    StagingPlan,
+    TablePlan,
+)
+from tenantdags.model.tenant import Defaults, Override, Settings, Table, Tenant, Tier
+from tenantdags.model.thresholds import verdict
+
+# what counts when neither table, tenant, tier nor defaults.yaml say it
+UNSAID = Settings.model_validate(
+    {
+        "every": "day", "settle": "0s", "jitter": "0s", "lookback": 0, "retries": 2, "alerts": (),
+        "paused_on_creation": False,
+    }
+)  # fmt: skip
+_COUNTED = ("unique", "row_count", "null_count", "invalid_count")
+_PERCENT = ("null_percent", "invalid_percent")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything one table's plan is made of. `contracts` are the tenant's, by ref."""
+
+    tenant: Tenant
+    table: str
+    defaults: Defaults
+    contracts: Mapping[str, Contract]
+    file: str
+
+    @property
+    def said(self) -> Table:
+        return self.tenant.tables[self.table]
+
+    @property
+    def contract(self) -> Contract:
+        return self.contracts[self.said.contract]
+
+    def setting(self, name: str) -> Any:
+        """Table over tenant over tier over defaults; the first that says it wins, whole."""
+        tier = self.defaults.tiers.get(self.tenant.tier, Tier())
+        levels: tuple[Settings, ...] = (self.said, self.tenant, tier, self.defaults, UNSAID)
+        return next((v for level in levels if (v := getattr(level, name)) is not None), None)
+
+    @property
+    def path(self) -> Path:
+        return ("tables", self.table)
+
+
+def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
+    """The plan of one table, or None with at least one problem added."""
+    before = len(problems.found)
+    contract = _with_parent_table(inputs)
+    checks = _overridden(inputs, problems)
+    _check_table(inputs, problems)
+    if len(problems.found) > before:
+        return None
+    tenant = inputs.tenant
+    return TablePlan(
+        tenant=tenant.tenant, tenant_name=tenant.name, group=tenant.group, tier=tenant.tier, table=inputs.table,
+        file=inputs.file, contract=contract, schedule=_schedule(inputs), source=_source(inputs),
+        staging=StagingPlan(url=inputs.defaults.staging.url, keep_failed=inputs.defaults.staging.keep_failed),
+        landing=_landing(inputs), databricks=_databricks(inputs.defaults), checks=checks, lookback=inputs.setting("lookback"),
+        pii_connection=tenant.pii_key, sla=_sla(inputs), alerts=_alerts(inputs), flags=tuple(sorted(tenant.flags.items())),
+    )  # fmt: skip
+
+
+def jitter_of(tenant: str, table: str, spread: timedelta) -> timedelta:
+    """A fixed offset in [0, spread), whole seconds, the same on every machine and day."""
+    digest = hashlib.sha256(f"{tenant}__{table}".encode()).digest()
+    seconds = int(spread.total_seconds())
+    return timedelta(seconds=int.from_bytes(digest[:8], "big") % seconds if seconds else 0)
+
+
+def shifts_clock(zone: str, first: date) -> bool:
+    """Whether clocks of `zone` change in the ten years from `first`: then a naive hour may come twice or never."""
+    noons = (datetime(first.year + month // 12, month % 12 + 1, 1, 12, tzinfo=ZoneInfo(zone)) for month in range(120))
+    return len({noon.utcoffset() for noon in noons}) > 1
+
+
+def _with_parent_table(inputs: Inputs) -> Contract:
+    """A child joins its parent by the name this tenant's source has for it."""
+    contract, parent = inputs.contract, inputs.contract.window.parent
+    named = [t.source_table for t in inputs.tenant.tables.values() if parent and t.contract == parent.contract]
+    if parent is None or not named or named[0] is None:
+        return contract
+    return replace(contract, window=replace(contract.window, parent=replace(parent, table=named[0])))
+
+
+def _schedule(inputs: Inputs) -> SchedulePlan:
+    return SchedulePlan(
+        every=inputs.setting("every"),
+        time_zone=inputs.tenant.time_zone,
+        first_window=inputs.said.first_window or inputs.tenant.first_window,
+        settle=inputs.setting("settle"),
+        jitter=jitter_of(inputs.tenant.tenant, inputs.table, inputs.setting("jitter")),
+        paused_on_creation=inputs.setting("paused_on_creation"),
+        retries=inputs.setting("retries"),
+    )
+
+
+def _source(inputs: Inputs) -> SourcePlan:
+    source = inputs.tenant.source
+    return SourcePlan(
+        connection=source.connection, database=source.database, schema=source.schema_,
+        table=inputs.said.source_table or inputs.contract.source_table, time_zone=source.time_zone,
+        isolation=source.isolation, tenant_column=source.tenant_column, tenant_value=source.tenant_value,
+    )  # fmt: skip
+
+
+def _landing(inputs: Inputs) -> LandingPlan:
+    landing = inputs.defaults.landing
+    prefix = f"{inputs.contract.table}/v{inputs.contract.major}/tenant_id={inputs.tenant.tenant}"
+    return LandingPlan(connection=landing.connection, container=landing.container, prefix=prefix)
+
+
+def _databricks(defaults: Defaults) -> DatabricksPlan:
+    return DatabricksPlan(
+        **{name: getattr(defaults.databricks, name) for name in type(defaults.databricks).model_fields}
+    )
+
+
+def _sla(inputs: Inputs) -> SlaPlan | None:
+    sla = inputs.setting("sla")
+    return SlaPlan(ready_by=sla.ready_by, within=sla.within, warn_before=sla.warn_before) if sla else None
+
+
+def _alerts(inputs: Inputs) -> tuple[AlertPlan, ...]:
+    said = inputs.setting("alerts")
+    return tuple(AlertPlan(notifier=a.notifier, connection=a.connection, events=a.events) for a in said)
+
+
+def _overridden(inputs: Inputs, problems: Problems) -> tuple[Check, ...]:
+    """The contract's checks with the tenant's thresholds and severities."""
+    by_id = {check.id: check for check in inputs.contract.checks}
+    for rule, override in inputs.said.checks.items():
+        path = (*inputs.path, "checks", rule)
+        why = _fixed(rule, inputs.contract, override)
+        if why:
+            problems.add(path, why, at_key=True)
+        elif rule not in by_id:
+            known = [c.id for c in inputs.contract.checks if not _built_in(c.id, inputs.contract)]
+            problems.add(path, f"{inputs.contract.ref} has no such rule{suggestion(rule, known)}", at_key=True)
+        else:
+            by_id[rule] = _changed(by_id[rule], override, path, problems)
+    return tuple(by_id.values())
+
+
+def _built_in(rule: str, contract: Contract) -> bool:
+    named = {
+        f"{c.name}_{kind}"
+        for c in contract.columns
+        for kind in ("required", "unique", "enum", "pattern", "range", "length")
+    }
+    return rule in ALWAYS or rule == "key_unique" or rule in named
+
+
+def _fixed(rule: str, contract: Contract, override: Override) -> str | None:
+    """Why a tenant may not change this rule, if so."""
+    check = next((c for c in contract.checks if c.id == rule), None)
+    if _built_in(rule, contract) and (check or rule in ALWAYS):
+        return "is built in and holds for every tenant; delete it"
+    if check and guards_the_key(check, contract.keys):
+        return "guards the key and holds for every tenant; delete it"
+    if check and check.kind == "reconcile" and override.bounds():
+        return "is exact and takes no threshold; only its severity can change"
+    return None
+
+
+def _changed(check: Check, override: Override, path: Path, problems: Problems) -> Check:
+    threshold = next(iter(override.bounds()), check.threshold)
+    if check.kind in _COUNTED + _PERCENT:
+        why = verdict(threshold, percent=check.kind in _PERCENT)
+        if why:
+            problems.add(path, f"{described(threshold)} {why}; change the threshold or delete it", at_key=True)
+    return replace(check, threshold=threshold, severity=override.severity or check.severity)
+
+
+def _check_table(inputs: Inputs, problems: Problems) -> None:
+    for path, text in (*_contract_problems(inputs), *_clock_problems(inputs), *_deadline_problems(inputs)):
+        problems.add(path, text)
+
+
+def _contract_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
+    contract, source = inputs.contract, inputs.tenant.source
+    if inputs.table != contract.table:
+        yield (
+            (*inputs.path, "contract"),
+            f"is the contract of table {contract.table!r}; name the table so, or another contract",
+        )
+    if inputs.tenant.pii_key is None and any(c.hashed for c in contract.columns):
+        hashed = ", ".join(c.name for c in contract.columns if c.hashed)
+        yield ("pii_key",), f"is missing: {contract.ref} hashes {hashed}; name the connection that holds the key"
+    shared = (source.tenant_column or "").lower()
+    if shared in {c.source_name.lower() for c in contract.columns}:
+        yield ("source", "tenant_column"), f"{source.tenant_column} is also a column of {contract.ref}; it must not be"
+
+
+def _clock_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
+    kind, zone = inputs.contract.window.column_type, inputs.tenant.source.time_zone
+    here: Path = (*inputs.path, "every") if inputs.said.every else ("every",)
+    hourly = inputs.setting("every") == "hour"
+    if hourly and kind and kind.name == "date":
+        yield here, f"{inputs.contract.ref} has a window column of type date, which knows no hours; use day"
+    if hourly and kind and kind.naive_clock and shifts_clock(zone, inputs.tenant.first_window):
+        text = f"hourly windows need clocks that never shift, and {zone} has summer time; use day, or keep the source in UTC"
+        yield here, text
+    if kind and kind.name == "date" and zone != inputs.tenant.time_zone:
+        text = f"{inputs.contract.ref} has a window column of type date, whose days are {zone}'s and not those of time_zone"
+        yield ("source", "time_zone"), f"{text} {inputs.tenant.time_zone}; they must be the same"
+
+
+def _deadline_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
+    sla, settle = inputs.setting("sla"), inputs.setting("settle")
+    if sla is None:
+        return
+    start = settle + inputs.setting("jitter")
+    path: Path = (*inputs.path, "sla") if inputs.said.sla else ("sla",)
+    allowed = sla.within or _since_midnight(sla.ready_by)
+    if allowed <= start and not (sla.ready_by and inputs.setting("every") == "hour"):
+        late = f"settle {iso_duration(settle)} and jitter {iso_duration(inputs.setting('jitter'))}"
+        yield path, f"can never be kept: runs start up to {iso_duration(start)} after the window's end ({late})"
+
+
+def _since_midnight(clock: time) -> timedelta:
+    return timedelta(hours=clock.hour, minutes=clock.minute)
+
+
+Scope = tuple[str, str, str, str]
+
+
+def source_scope(tenant: Tenant) -> tuple[Scope, Literal["shared", "own"]]:
+    """What makes a tenant's rows its own: connection, database, tenant column and value, case ignored."""
+    source = tenant.source
+    column, value = (source.tenant_column or "").lower(), str(source.tenant_value or "")
+    return (source.connection, source.database.lower(), column, value), "shared" if column else "own"
