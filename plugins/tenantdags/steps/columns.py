@@ -97,27 +97,33 @@ def _instants(naive: pa.Array, zone: str) -> pa.Array:
 
 
 def failing_rows(check: Check, values: pa.Array) -> int:
-    """How many rows break a rule about one column's plain values. NULL breaks only the rules about NULL."""
+    """How many rows break a rule about one column's plain values. NULL breaks only the rules about missing values."""
     if check.kind in ("required", "null_count", "null_percent"):
-        return int(values.null_count)
-    return int(pc.sum(pc.invert(_passing(check, values)), min_count=0).as_py())
+        return int(values.null_count) + _count(_member(values, check.arguments))
+    return _count(pc.invert(_passing(check, values)))
+
+
+def _count(flags: pa.Array) -> int:
+    return int(pc.sum(flags, min_count=0).as_py())
 
 
 def _passing(check: Check, values: pa.Array) -> pa.Array:
-    if check.kind == "pattern":
-        return pc.match_substring_regex(values, str(check.arguments[0]))
-    if check.kind == "enum":
-        return _member(values, check.arguments)
-    if check.kind == "length":
-        return _between(pc.utf8_length(values), check.arguments)
-    if check.kind == "range":
-        return _between(values, check.arguments)
+    """True, False or NULL per value, after the argument shapes that `Check` documents."""
+    kind, arguments = check.kind, check.arguments
+    if kind in ("invalid_count", "invalid_percent"):
+        kind, arguments = ("enum" if arguments[0] == "values" else "pattern"), arguments[1:]
+    if kind == "pattern":
+        return pc.match_substring_regex(values, str(arguments[0]))
+    if kind == "enum":
+        return _member(values, arguments)
+    if kind in ("length", "range"):
+        return _between(pc.utf8_length(values) if kind == "length" else values, arguments)
     raise ValueError(f"rule {check.id}: a {check.kind} rule cannot be evaluated on a stream")
 
 
-def _member(values: pa.Array, allowed: Sequence[object]) -> pa.Array:
-    known = pa.array([str(a) for a in allowed], pa.string()).cast(values.type)
-    return pc.if_else(pc.is_null(values), True, pc.is_in(values, known))
+def _member(values: pa.Array, listed: Sequence[object]) -> pa.Array:
+    known = pa.array([str(value) for value in listed], pa.string()).cast(values.type)
+    return pc.if_else(pc.is_null(values), None, pc.is_in(values, known))
 
 
 def _between(values: pa.Array, bounds: Sequence[object]) -> pa.Array:

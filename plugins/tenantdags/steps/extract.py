@@ -59,7 +59,7 @@ def extract(
             parts = _parts(plan, window, session, tenant_type, conform, folder)
         manifest = Manifest(
             tenant=plan.tenant,
-            table=plan.table,
+            table=plan.contract.table,
             contract=plan.contract.ref,
             contract_version=plan.contract.version,
             window_start=window.start,
