@@ -32,10 +32,8 @@ class Problems:
     document: Document
     found: list[Problem] = field(default_factory=list)
 
-    def add(self, path: Path, text: str, *, at_key: bool = False) -> Any:
-        """Always None: what a reader has to return in place of the refused thing."""
+    def add(self, path: Path, text: str, *, at_key: bool = False) -> None:
         self.found.append(self.document.problem(path, text, at_key=at_key))
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +191,13 @@ def _rules(table: SchemaObject, columns: tuple[Column, ...]) -> Iterator[_Rule]:
 def _check_id(rule: _Rule, seen: set[str], problems: Problems) -> None:
     rule_id = rule.entry.id
     if rule_id is None:
-        return problems.add((*rule.path, "id"), "is missing: the rule's id, by which reports and tenants name it")
+        problems.add((*rule.path, "id"), "is missing: the rule's id, by which reports and tenants name it")
+        return
     if not _RULE_ID.fullmatch(rule_id):
         problems.add((*rule.path, "id"), f"{rule_id!r} is not a rule id: small letters, digits and _, at most 63")
     if rule_id in seen:
         problems.add((*rule.path, "id"), f"{rule_id!r} is taken by another rule; choose another id")
-    return seen.add(rule_id)
+    seen.add(rule_id)
 
 
 def _compile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Check | None:
@@ -207,7 +206,8 @@ def _compile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Ch
     if rule.entry.type == "sql":
         return _sql(rule, problems)
     if rule.entry.metric is None:
-        return problems.add((*rule.path, "metric"), "is missing: the number to compare, like nullValues or rowCount")
+        problems.add((*rule.path, "metric"), "is missing: the number to compare, like nullValues or rowCount")
+        return None
     return _library(rule, columns, problems)
 
 
@@ -215,13 +215,14 @@ def _library(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Ch
     metric, percent = rule.entry.metric or "", rule.entry.unit == "percent"
     threshold = _threshold(rule, percent, problems)
     if metric in _PER_COLUMN and rule.column is None:
-        return problems.add((*rule.path, "metric"), f"{metric} is about one column; put the rule under that column")
+        problems.add((*rule.path, "metric"), f"{metric} is about one column; put the rule under that column")
+        return None
     if metric == "rowCount" and rule.column is not None:
-        return problems.add(
-            (*rule.path, "metric"), "rowCount is about the table; put the rule under the table's quality"
-        )
+        problems.add((*rule.path, "metric"), "rowCount is about the table; put the rule under the table's quality")
+        return None
     if percent and metric in ("rowCount", "duplicateValues"):
-        return problems.add((*rule.path, "unit"), f"{metric} is counted in rows; delete the unit")
+        problems.add((*rule.path, "unit"), f"{metric} is counted in rows; delete the unit")
+        return None
     makers = {"rowCount": _row_count, "duplicateValues": _duplicates, "invalidValues": _invalid}
     return makers.get(metric, _nulls)(rule, threshold, columns, problems)
 
@@ -236,7 +237,8 @@ def _duplicates(rule: _Rule, threshold: Threshold, columns: tuple[Column, ...], 
     names = (rule.column.name,) if rule.column else (rule.entry.arguments or {}).get("properties", ())
     path = (*rule.path, "arguments", "properties")
     if not isinstance(names, tuple) or not names:
-        return problems.add(path, "is missing: the columns that must be unique together, like [order_id]")
+        problems.add(path, "is missing: the columns that must be unique together, like [order_id]")
+        return None
     for i, name in enumerate(names):
         column = _known_column(name, columns, (*path, i) if rule.column is None else rule.path, problems)
         if column and not column.loaded:
@@ -254,7 +256,8 @@ def _nulls(rule: _Rule, threshold: Threshold, columns: tuple[Column, ...], probl
     missing = (rule.entry.arguments or {}).get("missingValues", ())
     path = (*rule.path, "arguments", "missingValues")
     if not isinstance(missing, tuple) or not missing:
-        return problems.add(path, "is missing: the values that count as missing, like ['', 'n/a']")
+        problems.add(path, "is missing: the values that count as missing, like ['', 'n/a']")
+        return None
     return _check(rule, kind, (rule.column.name,), threshold, _texts(missing, rule.column, path, problems))
 
 
@@ -270,7 +273,8 @@ def _invalid(rule: _Rule, threshold: Threshold, columns: tuple[Column, ...], pro
     if isinstance(pattern, str) and values is None:
         _pattern_works(pattern, rule.column, (*path, "pattern"), problems)
         return _check(rule, kind, (rule.column.name,), threshold, ("pattern", pattern))
-    return problems.add(path, "needs exactly one of validValues (a list) and pattern (a regular expression)")
+    problems.add(path, "needs exactly one of validValues (a list) and pattern (a regular expression)")
+    return None
 
 
 def _texts(values: tuple[Any, ...], column: Column, path: Path, problems: Problems) -> tuple[str, ...]:
@@ -291,7 +295,8 @@ def _no_arguments(rule: _Rule, known: Iterable[str], problems: Problems) -> None
 def _reconcile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Check | None:
     entry = rule.entry
     if entry.engine is None or entry.implementation is None:
-        return problems.add(rule.path, "a custom rule needs 'engine: tenantdags' and an implementation")
+        problems.add(rule.path, "a custom rule needs 'engine: tenantdags' and an implementation")
+        return None
     if entry.bounds():
         problems.add(rule.path, "reconciliation is exact and takes no threshold; delete it")
     path = (*rule.path, "implementation")
@@ -312,9 +317,11 @@ def _reconcile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> 
 def _sql(rule: _Rule, problems: Problems) -> Check | None:
     query = " ".join((rule.entry.query or "").split())
     if not re.match(r"(?i)(select|with)\b", query) or ";" in query:
-        return problems.add((*rule.path, "query"), "must be one SELECT that returns one number, without a semicolon")
+        problems.add((*rule.path, "query"), "must be one SELECT that returns one number, without a semicolon")
+        return None
     if "${table}" not in query:
-        return problems.add((*rule.path, "query"), "must read from ${table}, which stands for the rows under check")
+        problems.add((*rule.path, "query"), "must read from ${table}, which stands for the rows under check")
+        return None
     threshold = _one_threshold(rule, problems)
     return _check(rule, "sql", (), threshold, (query,)) if threshold else None
 
@@ -330,7 +337,8 @@ def _threshold(rule: _Rule, percent: bool, problems: Problems) -> Threshold:
 def _one_threshold(rule: _Rule, problems: Problems) -> Threshold | None:
     bounds = rule.entry.bounds()
     if not bounds:
-        return problems.add(rule.path, "has no threshold, so it could never fail; add one, like mustBe: 0")
+        problems.add(rule.path, "has no threshold, so it could never fail; add one, like mustBe: 0")
+        return None
     return bounds[0]
 
 

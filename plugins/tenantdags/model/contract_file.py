@@ -163,8 +163,8 @@ class Quality(CamelBounds, Odcs):
     """One rule. Its id is how tenants and reports name it."""
 
     ignored = (
-        "authoritativeDefinitions", "businessImpact", "customProperties", "description", "method", "schedule", "scheduler",
-        "tags",
+        "authoritativeDefinitions", "businessImpact", "customProperties", "description", "method", "schedule",
+        "scheduler", "tags",
     )  # fmt: skip
     id: str | None = None
     name: str | None = None
@@ -188,8 +188,8 @@ class Property(Odcs):
     """One column."""
 
     ignored = (
-        *_COMMON, "id", "semanticType", "partitioned", "partitionKeyPosition", "encryptedName", "transformSourceObjects",
-        "transformLogic", "transformDescription", "examples", "criticalDataElement", "relationships",
+        *_COMMON, "id", "semanticType", "partitioned", "partitionKeyPosition", "encryptedName",
+        "transformSourceObjects", "transformLogic", "transformDescription", "examples", "criticalDataElement", "relationships",
     )  # fmt: skip
     name: str = Field(description="the column's name in curated tables")
     physical_name: SqlName | None = None

@@ -48,11 +48,9 @@ class _Reading:
     values: dict[Path, Mark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def refuse(self, node: yaml.Node, path: Path, text: str) -> Any:
-        """Always None, which stands for the refused value until the problems are raised."""
+    def refuse(self, node: yaml.Node, path: Path, text: str) -> None:
         line, column = _mark(node.start_mark)
         self.problems.append(Problem(self.file, line, column, path_text(path), text))
-        return None
 
 
 def path_text(path: Path) -> str:
@@ -116,7 +114,8 @@ def _value(reading: _Reading, node: yaml.Node, path: Path) -> Any:
         return tuple(_value(reading, item, (*path, i)) for i, item in enumerate(node.value))
     if isinstance(node, yaml.ScalarNode):
         return _scalar(reading, node, path)
-    return reading.refuse(node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
+    reading.refuse(node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
+    return None
 
 
 def _mapping(reading: _Reading, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
@@ -138,19 +137,22 @@ def _mapping(reading: _Reading, node: yaml.MappingNode, path: Path) -> dict[str,
 
 def _key(reading: _Reading, node: yaml.Node, path: Path) -> str | None:
     if node.tag == _CORE + "merge":
-        return reading.refuse(node, path, "merge key '<<' is not allowed; write the keys out")
+        reading.refuse(node, path, "merge key '<<' is not allowed; write the keys out")
+        return None
     # bool too: as a key, on and yes are only ever meant as text
     if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(_CORE) in ("str", "value", "bool"):
         return str(node.value)
     said = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-    return reading.refuse(node, path, f"key {said} is not text; put it in quotes")
+    reading.refuse(node, path, f"key {said} is not text; put it in quotes")
+    return None
 
 
 def _scalar(reading: _Reading, node: yaml.ScalarNode, path: Path) -> Any:
     kind, text = node.tag.removeprefix(_CORE), str(node.value)
     plain = node.style is None
     if plain and _CLOCK.fullmatch(text):
-        return reading.refuse(node, path, f'{text} may be read as a number by YAML; put it in quotes: "{text}"')
+        reading.refuse(node, path, f'{text} may be read as a number by YAML; put it in quotes: "{text}"')
+        return None
     if kind == "bool":
         return _boolean(reading, node, path)
     if kind in ("int", "float"):
@@ -159,7 +161,8 @@ def _scalar(reading: _Reading, node: yaml.ScalarNode, path: Path) -> Any:
         return _date(reading, node, path)
     if kind in ("str", "value", "null"):
         return None if kind == "null" else text
-    return reading.refuse(node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
+    reading.refuse(node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
+    return None
 
 
 def _boolean(reading: _Reading, node: yaml.ScalarNode, path: Path) -> bool | None:
@@ -167,16 +170,16 @@ def _boolean(reading: _Reading, node: yaml.ScalarNode, path: Path) -> bool | Non
     if text in ("true", "false"):
         return bool(text == "true")
     meant = "true" if text in ("yes", "on", "y") else "false"
-    return reading.refuse(
-        node, path, f'{node.value} means {meant} in YAML; write {meant}, or "{node.value}" for the text'
-    )
+    reading.refuse(node, path, f'{node.value} means {meant} in YAML; write {meant}, or "{node.value}" for the text')
+    return None
 
 
 def _number(reading: _Reading, node: yaml.ScalarNode, path: Path) -> int | Decimal | None:
     text = node.value
     if not _DECIMAL.fullmatch(text):
         remedy = f'write a plain decimal number, or "{text}" for the text'
-        return reading.refuse(node, path, f"{text} is a number YAML readers disagree on; {remedy}")
+        reading.refuse(node, path, f"{text} is a number YAML readers disagree on; {remedy}")
+        return None
     return int(text) if re.fullmatch(r"[-+]?\d+", text) else Decimal(text)
 
 
@@ -185,8 +188,10 @@ def _date(reading: _Reading, node: yaml.ScalarNode, path: Path) -> date | None:
         if _DATE.fullmatch(node.value):
             return date.fromisoformat(node.value)
     except ValueError:
-        return reading.refuse(node, path, f"{node.value} is not a day of the calendar")
-    return reading.refuse(node, path, f'{node.value} is a timestamp in YAML; put it in quotes: "{node.value}"')
+        reading.refuse(node, path, f"{node.value} is not a day of the calendar")
+        return None
+    reading.refuse(node, path, f'{node.value} is a timestamp in YAML; put it in quotes: "{node.value}"')
+    return None
 
 
 def _mark(mark: Any) -> Mark:

@@ -18,9 +18,9 @@ TenantDagsError
     ├── DatabricksSubmit     databricks.submit       retried
     ├── DatabricksRun        databricks.run          retried
     ├── DatabricksTimeout    databricks.timeout      retried
-    ├── TableBehind          config.invalid          a curated table, view or container that `tenantdags apply` has to make
-    ├── WindowRefused        config.invalid          the window may not be run (off the grid, before first_window, snapshot too late)
-    ├── ConnectionMissing    config.invalid          an Airflow connection the plan names does not exist or cannot be read
+    ├── TableBehind          config.invalid          a table, view or container `tenantdags apply` has to make
+    ├── WindowRefused        config.invalid          the window may not be run (off the grid, too early, too late)
+    ├── ConnectionMissing    config.invalid          an Airflow connection is missing or cannot be read
     └── PublishRefused       publish.refused
 """
 

@@ -1,4 +1,4 @@
-"""Everything that will happen, decided: one frozen TablePlan per tenant and table. No Airflow, no network, no secrets."""
+"""Everything that will happen, decided: one frozen TablePlan per tenant and table. No Airflow, network or secrets."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class DatabricksPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlaPlan:
-    """Exactly one of ready_by (tenant's zone, the day after the window's as_of_date) and within (of the window's end)."""
+    """Exactly one of ready_by (tenant's zone, the day after the window's as_of_date) and within (after its end)."""
 
     ready_by: time | None = None
     within: timedelta | None = None

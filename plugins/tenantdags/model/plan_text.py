@@ -23,7 +23,9 @@ def to_dict(plan: TablePlan) -> dict[str, Any]:
     contract = plan.contract
     return {
         "dag": plan.dag_id,
-        "tenant": {"id": plan.tenant, "name": plan.tenant_name, "group": plan.group, "tier": plan.tier, "file": plan.file},
+        "tenant": {
+            "id": plan.tenant, "name": plan.tenant_name, "group": plan.group, "tier": plan.tier, "file": plan.file,
+        },
         "schedule": _plain(plan.schedule),
         "source": _plain(plan.source),
         "contract": {

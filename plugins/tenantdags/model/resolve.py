@@ -79,8 +79,9 @@ def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
         tenant=tenant.tenant, tenant_name=tenant.name, group=tenant.group, tier=tenant.tier, table=inputs.table,
         file=inputs.file, contract=contract, schedule=_schedule(inputs), source=_source(inputs),
         staging=StagingPlan(url=inputs.defaults.staging.url, keep_failed=inputs.defaults.staging.keep_failed),
-        landing=_landing(inputs), databricks=_databricks(inputs.defaults), checks=checks, lookback=inputs.setting("lookback"),
-        pii_connection=tenant.pii_key, sla=_sla(inputs), alerts=_alerts(inputs), flags=tuple(sorted(tenant.flags.items())),
+        landing=_landing(inputs), databricks=_databricks(inputs.defaults), checks=checks,
+        lookback=inputs.setting("lookback"), pii_connection=tenant.pii_key, sla=_sla(inputs), alerts=_alerts(inputs),
+        flags=tuple(sorted(tenant.flags.items())),
     )  # fmt: skip
 
 
@@ -222,11 +223,12 @@ def _clock_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
     if hourly and kind and kind.name == "date":
         yield here, f"{inputs.contract.ref} has a window column of type date, which knows no hours; use day"
     if hourly and kind and kind.naive_clock and shifts_clock(zone, inputs.tenant.first_window):
-        text = f"hourly windows need clocks that never shift, and {zone} has summer time; use day, or keep the source in UTC"
+        remedy = "use day, or keep the source in UTC"
+        text = f"hourly windows need clocks that never shift, and {zone} has summer time; {remedy}"
         yield here, text
     if kind and kind.name == "date" and zone != inputs.tenant.time_zone:
-        text = f"{inputs.contract.ref} has a window column of type date, whose days are {zone}'s and not those of time_zone"
-        yield ("source", "time_zone"), f"{text} {inputs.tenant.time_zone}; they must be the same"
+        text = f"{inputs.contract.ref} has a window column of type date, whose days are {zone}'s"
+        yield ("source", "time_zone"), f"{text} and not {inputs.tenant.time_zone}'s; the two zones must be the same"
 
 
 def _deadline_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:

@@ -51,7 +51,7 @@ class SqlType:
 
     @property
     def delta(self) -> str:
-        """The Databricks SQL type that holds every value; money is exact, naive and offset clocks become UTC instants."""
+        """The Databricks SQL type that holds every value; money is exact, clocks become UTC instants."""
         if self.name == "decimal":
             return f"DECIMAL({self.precision},{self.scale})"
         if self.name == "float":

@@ -99,8 +99,8 @@ class Source(Strict):
     tenant_value: Scalar | None = Field(None, description="This tenant's value in `tenant_column`.")
     isolation: Literal["snapshot", "read_committed"] = Field(
         "snapshot",
-        description="`snapshot`: totals and rows are read at one instant and must agree. `read_committed`: for databases "
-        "without snapshot isolation; totals are recorded as not reconciled.",
+        description="`snapshot`: totals and rows are read at one instant and must agree. "
+        "`read_committed`: for databases without snapshot isolation; totals are recorded as not reconciled.",
     )
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ class Source(Strict):
 
 
 class Override(Bounds):
-    """A tenant's own threshold or severity for one rule of the contract. One of the `must_…` keys, `severity`, or both."""
+    """A tenant's own threshold or severity for one rule of the contract: a `must_…` key, `severity`, or both."""
 
     severity: Severity | None = Field(None, description="`error` closes the gate, `warning` only tells.")
 
