@@ -25,7 +25,7 @@ RUN pip install --no-cache-dir --no-deps -e /opt/airflow
 
 # Every component imports the bundle class and the timetable, so the package is on all their paths.
 ENV PYTHONPATH=/opt/airflow/plugins \
-    AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST='[{"name": "tenants", "classpath": "tenantdags.dag.bundle.TenantBundle", "kwargs": {}}]' \
+    AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST='[{"name": "tenants", "classpath": "tenantdags.dag.bundle.TenantBundle", "kwargs": {"root": "/opt/airflow"}}]' \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     MSSQL_PYTHON_NATIVE_PROVIDER=msodbcsql18 \
     SODA_CORE_TELEMETRY_ENABLED=false \
