@@ -6,6 +6,7 @@ import asyncio
 import logging
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from tenantdags.model.plan import AlertPlan, SlaPlan, TablePlan
@@ -24,26 +25,38 @@ def notify(alerts: Iterable[AlertPlan], event: Event, text: str) -> None:
             _deliver(alert, text)
 
 
-async def on_sla_miss(tenant: str, table: str, tier: str, due: str, routes: list[list[str]], context: Any) -> None:
-    """The deadline's callback, run by the triggerer: one clear line, then the routes (notifier, connection id)."""
+async def on_sla_miss(
+    tenant: str, table: str, tier: str, due: str, ahead: str, routes: list[list[str]], context: Any
+) -> None:
+    """The deadline's callback, run by the triggerer: one clear line, then the routes (notifier, connection id).
+
+    `ahead` is how long before the deadline this is a warning; empty for the miss itself.
+    """
     run = context["dag_run"]
-    text = (
-        f"sla_miss: {tenant} {table} {_day(run)} was not published in time (tier {tier}, due {due}, "
-        f"missed {context['deadline']['deadline_time']}, run {run['dag_run_id']})"
-    )
+    said = f"is not published yet, {ahead} ahead" if ahead else "was not published in time"
+    event = "sla_warning" if ahead else "sla_miss"
+    text = f"{event}: {tenant} {table} {said}: {_window(run)}, due {due}, tier {tier}, run {run['dag_run_id']}"
     _log.error(text)
     alerts = [AlertPlan(notifier=name, connection=connection, events=("sla_miss",)) for name, connection in routes]
     await asyncio.gather(*(_deliver_async(alert, text) for alert in alerts))
 
 
-def sla_miss_arguments(plan: TablePlan, sla: SlaPlan) -> dict[str, Any]:
+def sla_miss_arguments(plan: TablePlan, sla: SlaPlan, ahead: timedelta) -> dict[str, Any]:
     """What `on_sla_miss` has to know; stored in clear in the metadata database, so ids only."""
     due = f"{sla.ready_by:%H:%M} {plan.schedule.time_zone}" if sla.ready_by else f"{sla.within} after its end"
     routes = [[a.notifier, a.connection] for a in plan.alerts if "sla_miss" in a.events]
-    return {"tenant": plan.tenant, "table": plan.table, "tier": plan.tier, "due": due, "routes": routes}
+    early = str(ahead) if ahead else ""
+    return {
+        "tenant": plan.tenant,
+        "table": plan.table,
+        "tier": plan.tier,
+        "due": due,
+        "ahead": early,
+        "routes": routes,
+    }
 
 
-def _day(run: Mapping[str, Any]) -> str:
+def _window(run: Mapping[str, Any]) -> str:
     start, end = run.get("data_interval_start"), run.get("data_interval_end")
     return f"window [{start}, {end})" if start else "without a window"
 

@@ -35,26 +35,26 @@ def due(sla: SlaPlan, window: Window, zone: str) -> datetime:
 class WindowDeadline(BaseDeadlineReference):
     """Evaluated by the scheduler when it creates a run. Every field has a default: Airflow builds one without any.
 
-    `ready_by` is HH:MM[:SS] or empty, `within` and `warn_before` are seconds.
+    `ready_by` is HH:MM[:SS] or empty; `within` and `ahead` (a warning before the deadline) are seconds.
     """
 
     every: Every = "day"
     zone: str = "UTC"
     ready_by: str = ""
     within: float = 0.0
-    warn_before: float = 0.0
+    ahead: float = 0.0
 
     # What Airflow hands to _evaluate_with beside the session.
     required_kwargs = frozenset({"dag_id", "run_id"})
 
     @classmethod
-    def of(cls, plan: TablePlan, sla: SlaPlan, early: timedelta = timedelta()) -> WindowDeadline:
+    def of(cls, plan: TablePlan, sla: SlaPlan, ahead: timedelta = timedelta()) -> WindowDeadline:
         return cls(
             every=plan.schedule.every,
             zone=plan.schedule.time_zone,
             ready_by=sla.ready_by.isoformat() if sla.ready_by else "",
             within=sla.within.total_seconds() if sla.within else 0.0,
-            warn_before=early.total_seconds(),
+            ahead=ahead.total_seconds(),
         )
 
     def serialize_reference(self) -> dict[str, Any]:
@@ -64,18 +64,18 @@ class WindowDeadline(BaseDeadlineReference):
             "zone": self.zone,
             "ready_by": self.ready_by,
             "within": self.within,
-            "warn_before": self.warn_before,
+            "ahead": self.ahead,
         }
 
     @classmethod
     def deserialize_reference(cls, reference_data: dict[str, Any]) -> WindowDeadline:
-        fields = ("every", "zone", "ready_by", "within", "warn_before")
+        fields = ("every", "zone", "ready_by", "within", "ahead")
         return cls(**{name: reference_data[name] for name in fields if name in reference_data})
 
     def due(self, window: Window) -> datetime:
         ready_by = time.fromisoformat(self.ready_by) if self.ready_by else None
         sla = SlaPlan(ready_by=ready_by, within=None if ready_by else timedelta(seconds=self.within))
-        return due(sla, window, self.zone) - timedelta(seconds=self.warn_before)
+        return due(sla, window, self.zone) - timedelta(seconds=self.ahead)
 
     def _evaluate_with(self, *, session: Session, dag_id: str, run_id: str, **_: Any) -> datetime | None:
         try:

@@ -1,0 +1,125 @@
+"""Plans become DAGs: one per tenant and table, one run per window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Asset
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert
+
+from tenantdags.dag import run
+from tenantdags.dag.alerts import sla_miss_arguments
+from tenantdags.dag.deadline import WindowDeadline
+from tenantdags.dag.operators import (
+    CheckExtractOperator,
+    CheckLoadOperator,
+    ExtractOperator,
+    LoadOperator,
+    PublishOperator,
+    SummariseOperator,
+    UploadOperator,
+)
+from tenantdags.dag.timetable import TenantTimetable
+from tenantdags.model.plan import SlaPlan, TablePlan
+from tenantdags.model.window import day_window
+
+EXTRACT_TIMEOUT = timedelta(hours=6)
+STEP_TIMEOUT = timedelta(hours=1)
+
+
+def build_dags(plans: Iterable[TablePlan]) -> list[DAG]:
+    return [build_dag(plan) for plan in plans]
+
+
+def build_dag(plan: TablePlan) -> DAG:
+    with DAG(**_settings(plan)) as dag:
+        extract = ExtractOperator(plan=plan, task_id=run.EXTRACT, execution_timeout=EXTRACT_TIMEOUT)
+        check_extract = CheckExtractOperator(plan=plan, task_id=run.CHECK_EXTRACT)
+        upload = UploadOperator(plan=plan, task_id=run.UPLOAD)
+        # Waiting for Databricks happens in the triggerer, under the plan's own timeout.
+        load = LoadOperator(plan=plan, task_id=run.LOAD)
+        check_load = CheckLoadOperator(plan=plan, task_id=run.CHECK_LOAD)
+        publish = PublishOperator(plan=plan, task_id=run.PUBLISH, outlets=[outlet(plan)])
+        summarise = SummariseOperator(plan=plan, task_id=run.SUMMARISE)
+
+        # publish sits directly behind check_load, or a red gate would still let data through.
+        extract >> check_extract >> upload >> load >> check_load >> publish
+        # A leaf that always runs would turn red runs green; a teardown has no say in the run's state.
+        publish >> summarise.as_teardown(on_failure_fail_dagrun=False)
+    return dag
+
+
+def outlet(plan: TablePlan) -> Asset:
+    return Asset(name=f"{plan.tenant}/{plan.table}", uri=plan.asset_uri, group="tenantdags")
+
+
+def _settings(plan: TablePlan) -> dict[str, Any]:
+    schedule = plan.schedule
+    return {
+        "dag_id": plan.dag_id,
+        "schedule": TenantTimetable(
+            schedule.every, schedule.time_zone, schedule.settle + schedule.jitter, _observe_within(plan)
+        ),
+        "start_date": _start(plan),
+        "catchup": True,
+        "max_active_runs": 1,
+        "is_paused_upon_creation": schedule.paused_on_creation,
+        "default_args": {
+            "owner": plan.contract.owner or plan.group,
+            "retries": schedule.retries,
+            "execution_timeout": STEP_TIMEOUT,
+        },
+        "description": plan.contract.purpose,
+        "doc_md": _documentation(plan),
+        "tags": {f"tenant:{plan.tenant}", f"table:{plan.table}", f"tier:{plan.tier}"},
+        "deadline": _deadlines(plan),
+        "auto_register": False,
+    }
+
+
+def _start(plan: TablePlan) -> datetime:
+    start = day_window(plan.schedule.first_window, plan.schedule.time_zone).start
+    return pendulum.instance(start).in_timezone(plan.schedule.time_zone)
+
+
+def _observe_within(plan: TablePlan) -> timedelta | None:
+    """Snapshots only: how long after its end a window may still be observed; without a word, one window."""
+    if plan.contract.mode != "snapshot":
+        return None
+    return plan.contract.window.observe_within or timedelta(hours=1 if plan.schedule.every == "hour" else 24)
+
+
+def _deadlines(plan: TablePlan) -> list[DeadlineAlert] | None:
+    if plan.sla is None:
+        return None
+    early = [plan.sla.warn_before] if plan.sla.warn_before else []
+    return [_deadline(plan, plan.sla, ahead) for ahead in (timedelta(), *early)]
+
+
+def _deadline(plan: TablePlan, sla: SlaPlan, ahead: timedelta) -> DeadlineAlert:
+    callback = AsyncCallback("tenantdags.dag.alerts.on_sla_miss", kwargs=sla_miss_arguments(plan, sla, ahead))
+    name = f"{ahead} ahead" if ahead else "published in time"
+    return DeadlineAlert(WindowDeadline.of(plan, sla, ahead), timedelta(), callback, name=name)
+
+
+def _documentation(plan: TablePlan) -> str:
+    contract, schedule, source = plan.contract, plan.schedule, plan.source
+    facts = {
+        "Grain": contract.grain,
+        "Contract": f"{contract.name}, `{contract.ref}` version {contract.version}, `{contract.file}`",
+        "Mode": contract.mode,
+        "Window": f"one {schedule.every} of {schedule.time_zone}, from {schedule.first_window} on",
+        "Starts": f"{schedule.settle + schedule.jitter} after the window's end",
+        "Source": f"`{source.database}.{source.schema}.{source.table}`, connection `{source.connection}`",
+        "Readers see": f"`{plan.serving}`",
+        "Keys": ", ".join(f"`{key}`" for key in contract.keys),
+        "Owner": contract.owner or plan.group,
+        "Runbook": contract.runbook or "none",
+        "Tenant file": f"`{plan.file}`",
+    }
+    lines = "\n".join(f"- **{word}**: {fact}" for word, fact in facts.items())
+    return f"### {plan.tenant_name}: {plan.table}\n\n{contract.purpose}\n\n{lines}\n"

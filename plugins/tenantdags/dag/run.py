@@ -1,0 +1,129 @@
+"""What the tasks of a run share: its window, what they tell each other by XCom, our errors as Airflow's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from tenantdags.model.errors import RunError, WindowRefused
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.window import Window, window_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from tenantdags.steps.manifest import Manifest
+    from tenantdags.steps.report import GateReport, Loaded
+
+EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD = "extract", "check_extract", "upload", "load"
+CHECK_LOAD, PUBLISH, SUMMARISE = "check_load", "publish", "summarise"
+STEPS = (EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD, CHECK_LOAD, PUBLISH)
+
+# XCom keys
+MANIFEST, REPORT, MANIFEST_URL, LOADED, PUBLISHED = "manifest", "report", "manifest_url", "loaded", "published"
+ERROR, SUMMARY = "error", "summary"
+
+
+def run_window(plan: TablePlan, context: Context) -> Window:
+    """The window of this run's data interval; a run without one (triggered without a date) has the last complete one.
+
+    Raises WindowRefused for an interval off the tenant's grid or before first_window.
+    """
+    start, end = _interval(context)
+    schedule = plan.schedule
+    try:
+        window = window_of(start, end, schedule.every, schedule.time_zone)
+    except ValueError as error:
+        remedy = f"Trigger with a logical date and no data interval, or back-fill with dates of {schedule.time_zone}."
+        raise WindowRefused(plan.at("?"), f"the run's data interval {error}.", remedy) from None
+    if window.as_of_date < schedule.first_window:
+        what = f"the window lies before first_window {schedule.first_window}."
+        raise WindowRefused(plan.at(window), what, f"Set first_window in {plan.file} to an earlier date.")
+    return window
+
+
+def _interval(context: Context) -> tuple[datetime, datetime]:
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start is None or end is None:
+        import pendulum
+
+        timetable: Any = context["dag"].timetable
+        start, end = timetable.infer_manual_data_interval(run_after=pendulum.instance(context["dag_run"].run_after))
+    return _plain(start), _plain(end)
+
+
+def _plain(instant: datetime) -> datetime:
+    """Pendulum's datetimes print differently; windows are compared and printed as standard ones."""
+    return datetime.fromisoformat(instant.isoformat()).astimezone(UTC)
+
+
+@contextmanager
+def failing(context: Context) -> Iterator[None]:
+    """Our errors as Airflow's: worth a retry or not. What went wrong is in XCom before the task fails."""
+    try:
+        yield
+    except RunError as error:
+        _tell_error(context, error.kind, str(error))
+        raise (AirflowException if error.retryable else AirflowFailException)(str(error)) from error
+    except Exception as error:
+        # The text of an error we do not know may quote a row's value.
+        _tell_error(context, "internal", f"{type(error).__name__}; see the log of the task.")
+        raise
+
+
+def _tell_error(context: Context, kind: str, text: str) -> None:
+    context["ti"].xcom_push(ERROR, {"kind": kind, "text": text})
+
+
+def told(context: Context, task_id: str, key: str) -> Any:
+    """What another task of this run pushed, or None."""
+    return context["ti"].xcom_pull(task_ids=task_id, key=key)
+
+
+def tell_manifest(context: Context, manifest: Manifest) -> None:
+    context["ti"].xcom_push(MANIFEST, json.loads(manifest.to_json()))
+
+
+def the_manifest(context: Context) -> Manifest:
+    found = manifest_if_any(context)
+    if found is None:
+        raise AirflowFailException("extract left no manifest in this run. Remedy: clear extract with its downstream.")
+    return found
+
+
+def manifest_if_any(context: Context) -> Manifest | None:
+    from tenantdags.steps.manifest import Manifest
+
+    raw = told(context, EXTRACT, MANIFEST)
+    return Manifest.from_json(json.dumps(raw)) if raw else None
+
+
+def tell_report(context: Context, report: GateReport) -> None:
+    context["ti"].xcom_push(REPORT, report.to_dict())
+
+
+def gate_reports(context: Context) -> tuple[GateReport, ...]:
+    """The reports of the gates that have judged so far, in their order."""
+    from tenantdags.steps.report import GateReport
+
+    found = (told(context, gate, REPORT) for gate in (CHECK_EXTRACT, CHECK_LOAD))
+    return tuple(GateReport.from_dict(raw) for raw in found if raw)
+
+
+def loaded_if_any(context: Context) -> Loaded | None:
+    from tenantdags.steps.report import Loaded
+
+    raw = told(context, LOAD, LOADED)
+    return Loaded(**raw) if raw else None
+
+
+def the_loaded(context: Context) -> Loaded:
+    found = loaded_if_any(context)
+    if found is None:
+        raise AirflowFailException("load left no result in this run. Remedy: clear load with its downstream.")
+    return found

@@ -1,0 +1,145 @@
+"""The one place where Airflow connections become clients. Everything a step needs of the world is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tenantdags.model.errors import ConnectionMissing
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.window import Window
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+    from azure.storage.blob import ContainerClient
+
+    from tenantdags.steps.landing import Landing
+    from tenantdags.steps.pii import PiiKey
+    from tenantdags.steps.source import SourceLogin
+    from tenantdags.steps.staging import Staging
+    from tenantdags.steps.statements import Call, Statements
+    from tenantdags.steps.tsql import Statement
+
+At = Window | str
+
+
+def source_login(plan: TablePlan, at: At = "") -> SourceLogin:
+    from tenantdags.steps.source import SourceLogin
+
+    connection = _connection(plan, plan.source.connection, at)
+    return SourceLogin.from_connection(
+        host=_filled(plan, connection, "host", at),
+        port=connection.port,
+        database=plan.source.database,
+        login=_filled(plan, connection, "login", at),
+        password=_filled(plan, connection, "password", at),
+        extra=connection.extra_dejson,
+    )
+
+
+def source_records(plan: TablePlan, at: At = "") -> Callable[[Statement], list[tuple[Any, ...]]]:
+    """Runs small control queries through MsSqlHook, whose session is not the one that reads the rows."""
+    from airflow.providers.microsoft.mssql.hooks.mssql import MsSqlHook
+
+    _connection(plan, plan.source.connection, at)
+    hook = MsSqlHook(mssql_conn_id=plan.source.connection, schema=plan.source.database)
+    return lambda statement: [tuple(row) for row in hook.get_records(statement.text, statement.parameters or None)]
+
+
+def pii_key(plan: TablePlan, at: At = "") -> PiiKey | None:
+    """None where the contract hashes nothing, so such tenants need no key."""
+    from tenantdags.steps.pii import key_from
+
+    if not plan.pii_connection or not any(column.hashed for column in plan.contract.columns):
+        return None
+    connection = _connection(plan, plan.pii_connection, at)
+    return key_from(plan.at(at), plan.pii_connection, connection.password, connection.extra_dejson)
+
+
+def staging(plan: TablePlan) -> Staging:
+    from tenantdags.steps.staging import open_staging
+
+    return open_staging(plan.staging.url)
+
+
+def landing(plan: TablePlan, at: At = "") -> Landing:
+    from tenantdags.steps.landing import Landing
+
+    client = container(plan, at)
+    return Landing(client, abfss_root(plan, client))
+
+
+def container(plan: TablePlan, at: At = "") -> ContainerClient:
+    from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+
+    _connection(plan, plan.landing.connection, at)
+    try:
+        service = WasbHook(wasb_conn_id=plan.landing.connection).get_conn()
+    except ValueError as error:
+        what = f"connection {plan.landing.connection} is not usable: {type(error).__name__}."
+        remedy = f"Set login (the storage account), password (its key) and host of {plan.landing.connection}."
+        raise ConnectionMissing(plan.at(at), what, remedy) from None  # the text may quote the key
+    client: ContainerClient = service.get_container_client(plan.landing.container)
+    return client
+
+
+def abfss_root(plan: TablePlan, client: ContainerClient) -> str:
+    return f"abfss://{plan.landing.container}@{client.account_name}.dfs.core.windows.net"
+
+
+def statements(plan: TablePlan, at: At = "") -> Statements:
+    from tenantdags.steps.statements import Statements
+
+    warehouse = Statements(databricks_call(plan, at), plan.databricks.warehouse_id, poll=plan.databricks.poll_seconds)
+    return warehouse.of(plan, at)
+
+
+def databricks_call(plan: TablePlan, at: At = "") -> Call:
+    """The workspace's REST API as a function. A statement is sent once: a second INSERT would be a second row."""
+    from airflow.providers.common.compat.sdk import AirflowException
+    from airflow.providers.databricks.exceptions import DatabricksApiError
+    from airflow.providers.databricks.hooks.databricks import DatabricksHook
+
+    from tenantdags.steps.statements import ApiError
+
+    _connection(plan, plan.databricks.connection, at)
+
+    def call(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        hook = DatabricksHook(plan.databricks.connection, retry_limit=3 if method == "GET" else 1, caller="tenantdags")
+        try:
+            answer: dict[str, Any] = hook._do_api_call((method, path.removeprefix("/api/")), body)
+        except DatabricksApiError as error:
+            raise ApiError(error.http_status_code, str(error)) from None  # the cause holds the request's headers
+        except AirflowException as error:
+            raise ApiError(None, str(error)) from None
+        return answer
+
+    return call
+
+
+def databricks_namespace(plan: TablePlan) -> str:
+    return f"databricks://{_connection(plan, plan.databricks.connection, '').host}"
+
+
+def _connection(plan: TablePlan, connection_id: str, at: At) -> Connection:
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return BaseHook.get_connection(connection_id)
+    except AirflowNotFoundException:
+        what = f"the Airflow connection {connection_id!r} does not exist or cannot be read."
+        raise ConnectionMissing(plan.at(at), what, _how_to_add(connection_id)) from None
+
+
+def _filled(plan: TablePlan, connection: Connection, field: str, at: At) -> str:
+    value: str | None = getattr(connection, field)
+    if not value:
+        what = f"the Airflow connection {connection.conn_id!r} has no {field}."
+        raise ConnectionMissing(plan.at(at), what, f"Set its {field}: {_how_to_add(connection.conn_id)}")
+    return value
+
+
+def _how_to_add(connection_id: str) -> str:
+    variable = f"AIRFLOW_CONN_{connection_id.upper()}"
+    return f"Add it with `airflow connections add {connection_id} …`, in a secrets backend, or as {variable}."
