@@ -35,35 +35,36 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def start_azurite(folder: Path, key: str) -> tuple[asyncio.subprocess.Process, int]:
-    """Start Azurite on a free port and return it with that port."""
+async def start_azurite(folder: Path, key: str, log: Path) -> tuple[asyncio.subprocess.Process, int]:
+    """Start Azurite on a free port and return it with that port, which it tells in its log."""
     environment = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
     options = ["--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(folder / "data")]
     quiet = ["--skipApiVersionCheck", "--silent", "--disableTelemetry"]
-    azurite = await asyncio.create_subprocess_exec(
-        *(node(), str(AZURITE), *options, *quiet),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        preexec_fn=_die_with_parent,
-    )
-    return azurite, await asyncio.wait_for(_listening_port(azurite), 60)
+    with log.open("wb") as file:
+        azurite = await asyncio.create_subprocess_exec(
+            *(node(), str(AZURITE), *options, *quiet),
+            env=environment,
+            stdout=file,
+            stderr=file,
+            preexec_fn=_die_with_parent,
+        )
+    return azurite, await asyncio.wait_for(_listening_port(azurite, log), 60)
 
 
-async def _listening_port(azurite: asyncio.subprocess.Process) -> int:
-    assert azurite.stdout is not None
-    async for line in azurite.stdout:
-        found = re.search(rb"listens on http://127\.0\.0\.1:(\d+)", line)
+async def _listening_port(azurite: asyncio.subprocess.Process, log: Path) -> int:
+    while azurite.returncode is None:
+        found = re.search(r"listens on http://127\.0\.0\.1:(\d+)", log.read_text(encoding="utf-8"))
         if found:
             return int(found[1])
-    raise SandboxError(f"Azurite ended with code {await azurite.wait()} before it listened")
+        await asyncio.sleep(0.05)
+    raise SandboxError(f"Azurite ended with code {azurite.returncode} before it listened; see {log}")
 
 
 async def serve(run_dir: Path) -> None:
     """Run until SIGTERM or SIGINT, or until Azurite ends on its own."""
     folder = run_dir / "azurite"
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    key = account_key(folder)
-    azurite, azurite_port = await start_azurite(folder, key)
+    azurite, azurite_port = await start_azurite(folder, account_key(folder), folder / "azurite.log")
     proxy = Proxy(f"http://127.0.0.1:{azurite_port}")
     front, admin = await _listen(proxy.app()), await _listen(proxy.admin_app())
     ready = {"pid": os.getpid(), "port": _port(front), "admin_port": _port(admin), "azurite_port": azurite_port}

