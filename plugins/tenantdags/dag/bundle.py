@@ -57,6 +57,9 @@ class TenantBundle(BaseDagBundle):
 
     def refresh(self) -> None:
         """Brings the loaders up to date with the files. Where no file changed this costs one stat per file."""
+        # Every file is parsed in a fork of this process: what it has imported, no fork imports again.
+        import tenantdags.dag.factory  # noqa: F401 - imported for what comes with it
+
         with self.lock():
             self.path.mkdir(parents=True, exist_ok=True)
             seen = self._look()
