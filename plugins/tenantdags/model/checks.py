@@ -132,9 +132,17 @@ def _pattern_problem(pattern: str) -> str | None:
         re.compile(pattern)
     except re.error as error:
         return f"is not a regular expression: {error}"
-    if not (pattern.startswith("^") and pattern.endswith("$")):
-        return "must match the whole value: begin with ^ and end with $"
+    if not (pattern.startswith("^") and pattern.endswith("$")) or _splits_at_the_top(pattern):
+        return "must match the whole value: begin with ^, end with $, and put alternatives in ( )"
     return None
+
+
+def _splits_at_the_top(pattern: str) -> bool:
+    """`^a|b$` is two patterns, each bound at one end only."""
+    bare = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "", pattern)
+    while bare != (inner := re.sub(r"\([^()]*\)", "", bare)):
+        bare = inner
+    return "|" in bare
 
 
 def _range_works(options: Any, column: Column, path: Path, problems: Problems) -> bool:

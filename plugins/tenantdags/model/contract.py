@@ -33,8 +33,8 @@ class Check:
     """One rule. `columns` are contract column names; `threshold` bounds the measured number (0 failing rows if unsaid).
 
     `arguments` by kind: enum → the values; pattern → (regex,); range → (minimum|None, maximum|None) as text;
-    length → (min|None, max|None); sql → (query,); reconcile → (metric, column, *by); null_count and null_percent →
-    texts that count as missing beside NULL; invalid_count and invalid_percent → ("values", *allowed) or ("pattern", regex).
+    length → (min|None, max|None); sql → (query,); reconcile → (metric, column, *by); null_count, null_percent →
+    texts that are missing beside NULL; invalid_count, invalid_percent → ("values", *allowed) or ("pattern", regex).
     """
 
     id: str

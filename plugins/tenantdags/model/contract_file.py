@@ -189,7 +189,8 @@ class Property(Odcs):
 
     ignored = (
         *_COMMON, "id", "semanticType", "partitioned", "partitionKeyPosition", "encryptedName",
-        "transformSourceObjects", "transformLogic", "transformDescription", "examples", "criticalDataElement", "relationships",
+        "transformSourceObjects", "transformLogic", "transformDescription", "examples", "criticalDataElement",
+        "relationships",
     )  # fmt: skip
     name: str = Field(description="the column's name in curated tables")
     physical_name: SqlName | None = None

@@ -14,6 +14,7 @@ from tenantdags.model.contract_reader import FILE_NAME, parent_ref, read_contrac
 from tenantdags.model.document import Document, parse
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
+from tenantdags.model.odcs import standard_problems
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.resolve import Inputs, source_scope, table_plan
 from tenantdags.model.tenant import Defaults, Tenant
@@ -73,6 +74,27 @@ def load_project(root: Path) -> Project:
     if problems:
         raise ConfigError(problems)
     return Project(Path(root), tuple(plans))
+
+
+def check_project(root: Path) -> Project:
+    """As load_project, and contracts are also held against the ODCS standard itself: for people, not for runs."""
+    standard = list(_standard_problems(Path(root)))
+    try:
+        project = load_project(root)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *standard]) from None
+    if standard:
+        raise ConfigError(standard)
+    return project
+
+
+def _standard_problems(root: Path) -> Iterator[Problem]:
+    for ref in contract_refs(root):
+        try:
+            document, _ = shape_of(*_contract_text(root, ref))
+        except ConfigError:
+            continue  # our own reading says more, and load_project tells it
+        yield from standard_problems(document)
 
 
 def inputs_of(root: Path, tenant: str) -> tuple[Path, ...]:

@@ -1,0 +1,22 @@
+"""The `tenantdags` command. One module per subcommand; what a subcommand alone needs is imported inside it."""
+
+from __future__ import annotations
+
+import typer
+
+from tenantdags.cli.check import check
+from tenantdags.cli.plan import plan
+
+app = typer.Typer(
+    help="One YAML file per tenant becomes one Airflow DAG per table.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for _command in (check, plan):
+    app.command()(_command)
+
+
+def main() -> None:
+    """The entry point of scripts."""
+    app()
