@@ -21,7 +21,7 @@ from sandbox.seed import break_window, repair_window, seed
 from sandbox.services import ROOT, SandboxError, read_json, write_private
 from sandbox.world import DEFAULT_RUN, World
 
-HOME = ROOT / ".airflow"
+HOME = ROOT / ".airflow" / "demo"
 PATIENCE = 240.0  # seconds without any run ending
 BROKEN = ("acme", "orders")
 
@@ -151,7 +151,7 @@ class Demo:
     def _facts(self, cell: Cell, run: Json) -> Run:
         dag_id, run_id = run["dag_id"], run["dag_run_id"]
         gates = (self.api.xcom(dag_id, run_id, gate, "report") for gate in ("check_extract", "check_load"))
-        summary = self.api.xcom(dag_id, run_id, "summarise") or {}
+        summary = self.api.xcom(dag_id, run_id, "summarise", "summary") or {}
         manifest = self.api.xcom(dag_id, run_id, "extract", "manifest") or {}
         return Run(
             cell, run_id, run["state"], _seconds(run), " ".join(map(_outcome, gates)), str(summary.get("line", "")),
