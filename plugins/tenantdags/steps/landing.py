@@ -66,7 +66,7 @@ class Landing:
             max_block_size=BLOCK_BYTES,
             max_single_put_size=SINGLE_PUT_BYTES,
             read_timeout=read_timeout,
-            retry_policy=_retry_policy(first_wait),
+            retry_policy=_Doubling(first_wait),
         )
 
     def upload(self, plan: TablePlan, window: Window, manifest: Manifest, staging: Staging) -> str:
@@ -243,10 +243,15 @@ def _code(error: AzureError) -> str | None:
     return getattr(error, "error_code", None)
 
 
-def _retry_policy(first_wait: float) -> ExponentialRetry:
-    """The SDK's own first wait is 15 s."""
-    wait = max(1, round(first_wait))
-    return ExponentialRetry(initial_backoff=wait, increment_base=2, retry_total=4, random_jitter_range=0)
+class _Doubling(ExponentialRetry):
+    """The SDK's own first wait is 15 s; ours doubles from `first_wait`."""
+
+    def __init__(self, first_wait: float) -> None:
+        super().__init__(retry_total=5)
+        self._first_wait = first_wait
+
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
+        return float(self._first_wait * 2.0 ** (int(settings["count"]) - 1))
 
 
 def _send(blob: Any, file: Path, part: Part, streams: int) -> None:
