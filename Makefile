@@ -8,7 +8,6 @@ BIN := .venv/bin
 export SODA_CORE_TELEMETRY_ENABLED := false
 export DO_NOT_TRACK := 1
 export SCARF_NO_ANALYTICS := true
-export AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY := False
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -37,6 +36,7 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix .
 
 bench: setup ## run the benchmarks, each writes its section of docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .bench -r requirements-bench.txt
 	$(BIN)/python -m benchmarks extract
 	$(BIN)/python -m benchmarks parse
 

@@ -58,7 +58,7 @@ def test_harmless_lines_pass(line):
 
 
 def test_requirements_are_pinned():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt"):
         lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.lstrip().startswith("#")]
         assert lines
         assert [line for line in lines if not re.match(r"^[a-z0-9._-]+(\[[a-z0-9,._-]+\])?==\S+", line)] == []
