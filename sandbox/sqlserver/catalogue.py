@@ -1,0 +1,236 @@
+"""What every database declares: tables, columns with their T-SQL types, indexes. DuckDB's own types are poorer."""
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import duckdb
+
+from sandbox.sqlserver import sqltypes
+from sandbox.sqlserver.sqltypes import SqlType, storage
+
+FIRST_OBJECT_ID: Final = 245_575_913
+
+
+class CatalogueError(Exception):
+    """An admin asked for a table or column that cannot be."""
+
+
+def identifier(name: str) -> str:
+    """DuckDB's quoting, for any name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One declared column; column_id never changes and never comes back after a drop."""
+
+    name: str
+    kind: SqlType
+    nullable: bool
+    column_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One index: unique and primary as sys.indexes would say."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+    primary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table; version counts its DDL in server-wide order, so a snapshot knows what changed after it."""
+
+    database: str
+    schema: str
+    name: str
+    object_id: int
+    columns: tuple[Column, ...]
+    indexes: tuple[Index, ...] = ()
+    version: int = 0
+
+    @property
+    def qualified(self) -> str:
+        return ".".join(identifier(part) for part in (self.database, self.schema, self.name))
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
+
+
+@dataclass(slots=True)
+class Database:
+    """One database and its tables by lower-case (schema, name)."""
+
+    name: str
+    database_id: int
+    snapshot_allowed: bool = True
+    tables: dict[tuple[str, str], Table] = field(default_factory=dict)
+
+
+class Catalogue:
+    """Every database of the server; every change is written to DuckDB and to the databases' own record of it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+        self._clock = 0
+        self.databases: dict[str, Database] = {}
+
+    @property
+    def clock(self) -> int:
+        return self._clock
+
+    def database(self, name: str) -> Database | None:
+        return self.databases.get(name.lower())
+
+    def add(self, name: str) -> Database:
+        """Register an attached DuckDB database and read what it declares."""
+        with self._lock:
+            base = f"{identifier(name)}._sandbox"
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {base}")
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}.dbo")
+            self._run(f"CREATE TABLE IF NOT EXISTS {base}.columns({_COLUMNS})")
+            self._run(f"CREATE TABLE IF NOT EXISTS {base}.indexes({_INDEXES})")
+            database = Database(name, 5 + len(self.databases))
+            database.tables = {_key(table.schema, table.name): table for table in self._read(name)}
+            self.databases[name.lower()] = database
+            return database
+
+    def _run(self, sql: str, values: list[object] | None = None) -> list[tuple[object, ...]]:
+        rows: list[tuple[object, ...]] = self._connection.execute(sql, values).fetchall()
+        return rows
+
+    def _read(self, name: str) -> list[Table]:
+        base = f"{identifier(name)}._sandbox"
+        tables: dict[int, Table] = {}
+        for row in self._run(f"SELECT * FROM {base}.columns ORDER BY object_id, column_id"):
+            object_id, schema, table, column_id, column, kind, nullable = row
+            assert isinstance(object_id, int)
+            assert isinstance(column_id, int)
+            known = tables.setdefault(object_id, Table(name, str(schema), str(table), object_id, ()))
+            added = Column(str(column), sqltypes.parse(str(kind)), bool(nullable), column_id)
+            tables[object_id] = replace(known, columns=(*known.columns, added))
+        return [replace(table, indexes=self._indexes(base, table.object_id)) for table in tables.values()]
+
+    def _indexes(self, base: str, object_id: int) -> tuple[Index, ...]:
+        rows = self._run(
+            f"SELECT name, columns, is_unique, is_primary FROM {base}.indexes WHERE object_id = {object_id}"
+        )
+        return tuple(Index(str(row[0]), tuple(str(row[1]).split(",")), bool(row[2]), bool(row[3])) for row in rows)
+
+    def create(self, database: str, schema: str, name: str, columns: list[Column], indexes: list[Index]) -> Table:
+        """Create a table of declared T-SQL types; CatalogueError when it is there already."""
+        with self._lock:
+            home = self._home(database)
+            if _key(schema, name) in home.tables:
+                raise CatalogueError(f"{database}.{schema}.{name} exists")
+            object_id = FIRST_OBJECT_ID + 16 * len(home.tables)
+            table = Table(home.name, schema, name, object_id, tuple(columns), tuple(indexes))
+            body = ", ".join(_definition(column) for column in columns)
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {identifier(home.name)}.{identifier(schema)}")
+            self._run(f"CREATE TABLE {table.qualified} ({body})")
+            return self._record(home, table)
+
+    def _home(self, database: str) -> Database:
+        home = self.database(database)
+        if home is None:
+            raise CatalogueError(f"no database {database}")
+        return home
+
+    def _record(self, home: Database, table: Table) -> Table:
+        base = f"{identifier(home.name)}._sandbox"
+        self._run(f"DELETE FROM {base}.columns WHERE object_id = {table.object_id}")
+        self._run(f"DELETE FROM {base}.indexes WHERE object_id = {table.object_id}")
+        for column in table.columns:
+            values = [table.object_id, table.schema, table.name, column.column_id, column.name, str(column.kind)]
+            self._run(f"INSERT INTO {base}.columns VALUES (?, ?, ?, ?, ?, ?, ?)", [*values, column.nullable])
+        for index in table.indexes:
+            row = [table.object_id, index.name, ",".join(index.columns), index.unique, index.primary]
+            self._run(f"INSERT INTO {base}.indexes VALUES (?, ?, ?, ?, ?)", row)
+        self._clock += 1
+        home.tables[_key(table.schema, table.name)] = replace(table, version=self._clock)
+        return table
+
+    def table(self, database: str, schema: str, name: str) -> Table | None:
+        home = self.database(database)
+        return home.tables.get(_key(schema, name)) if home else None
+
+    def _existing(self, database: str, schema: str, name: str) -> Table:
+        table = self.table(database, schema, name)
+        if table is None:
+            raise CatalogueError(f"no table {database}.{schema}.{name}")
+        return table
+
+    def rename_column(self, database: str, schema: str, name: str, column: str, to: str) -> Table:
+        with self._lock:
+            table, old = self._column(database, schema, name, column)
+            self._run(f"ALTER TABLE {table.qualified} RENAME COLUMN {identifier(old.name)} TO {identifier(to)}")
+            return self._replace(table, old, replace(old, name=to))
+
+    def retype_column(self, database: str, schema: str, name: str, column: str, kind: SqlType, nullable: bool) -> Table:
+        """ALTER COLUMN to another type and nullability; DuckDB refuses values the type cannot hold."""
+        with self._lock:
+            table, old = self._column(database, schema, name, column)
+            alter = f"ALTER TABLE {table.qualified} ALTER COLUMN {identifier(old.name)}"
+            if storage(old.kind) != storage(kind):
+                self._run(f"{alter} TYPE {storage(kind)}")
+            if old.nullable != nullable:
+                self._run(f"{alter} {'DROP' if nullable else 'SET'} NOT NULL")
+            return self._replace(table, old, replace(old, kind=kind, nullable=nullable))
+
+    def drop_column(self, database: str, schema: str, name: str, column: str) -> Table:
+        with self._lock:
+            table, old = self._column(database, schema, name, column)
+            self._run(f"ALTER TABLE {table.qualified} DROP COLUMN {identifier(old.name)}")
+            return self._replace(table, old, None)
+
+    def add_column(self, database: str, schema: str, name: str, column: str, kind: SqlType) -> Table:
+        """A new nullable column, NULL in every row."""
+        with self._lock:
+            table = self._existing(database, schema, name)
+            if table.column(column) is not None:
+                raise CatalogueError(f"{column} exists in {table.qualified}")
+            self._run(f"ALTER TABLE {table.qualified} ADD COLUMN {identifier(column)} {storage(kind)}")
+            last = max(known.column_id for known in table.columns)
+            added = replace(table, columns=(*table.columns, Column(column, kind, True, last + 1)))
+            return self._record(self._home(database), added)
+
+    def drop(self, database: str, schema: str, name: str) -> None:
+        with self._lock:
+            table, home = self._existing(database, schema, name), self._home(database)
+            self._run(f"DROP TABLE {table.qualified}")
+            for part in ("columns", "indexes"):
+                self._run(f"DELETE FROM {identifier(home.name)}._sandbox.{part} WHERE object_id = {table.object_id}")
+            self._clock += 1
+            del home.tables[_key(schema, name)]
+
+    def _column(self, database: str, schema: str, name: str, column: str) -> tuple[Table, Column]:
+        table = self._existing(database, schema, name)
+        found = table.column(column)
+        if found is None:
+            raise CatalogueError(f"no column {column} in {table.qualified}")
+        return table, found
+
+    def _replace(self, table: Table, old: Column, new: Column | None) -> Table:
+        swapped = [new if column is old else column for column in table.columns]
+        columns = tuple(column for column in swapped if column is not None)
+        return self._record(self._home(table.database), replace(table, columns=columns))
+
+
+_COLUMNS: Final = (
+    "object_id INTEGER, schema_name VARCHAR, table_name VARCHAR, column_id INTEGER, column_name VARCHAR, "
+    "kind VARCHAR, nullable BOOLEAN"
+)
+_INDEXES: Final = "object_id INTEGER, name VARCHAR, columns VARCHAR, is_unique BOOLEAN, is_primary BOOLEAN"
+
+
+def _key(schema: str, name: str) -> tuple[str, str]:
+    return schema.lower(), name.lower()
+
+
+def _definition(column: Column) -> str:
+    return f"{identifier(column.name)} {storage(column.kind)}{'' if column.nullable else ' NOT NULL'}"
