@@ -11,6 +11,7 @@ KINDS = ("unit", "sandbox", "airflow")
 # Before any test module imports Airflow or Soda: both read these once, at import.
 os.environ.setdefault("AIRFLOW_HOME", str(ROOT / ".airflow" / "tests"))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
 os.environ.setdefault("MSSQL_PYTHON_NATIVE_PROVIDER", "msodbcsql18")
 os.environ["SODA_CORE_TELEMETRY_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"

@@ -91,7 +91,8 @@ class TenantBundle(BaseDagBundle):
         return [t for t, stamp in seen["tenants"].items() if known.get(t) != stamp or not self._loader(t).exists()]
 
     def _loader(self, tenant: str) -> Path:
-        return self.path / f"{tenant}.py"
+        # Airflow puts this folder on sys.path: a tenant called like a library must not be importable as one.
+        return self.path / f"tenant_{tenant}.py"
 
     def _write_loader(self, tenant: str) -> None:
         from tenantdags.model.project import inputs_of, tenant_files
