@@ -86,6 +86,10 @@ def exact(values: pa.Array, sql_type: SqlType, zone: str) -> pa.Array:
     """The contract's type or pa.ArrowInvalid; nothing is rounded, cut or wrapped."""
     if sql_type.naive_clock:
         return _instants(values.cast(pa.timestamp("us")), zone)
+    if sql_type.name == "time":
+        digits = sql_type.scale or 0
+        text = values.cast(pa.time64("ns")).cast(pa.string())  # 10:11:12.000000000
+        return pc.utf8_slice_codeunits(text, 0, 9 + digits if digits else 8)
     return values.cast(arrow_type(sql_type), safe=True)
 
 

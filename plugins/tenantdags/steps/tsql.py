@@ -24,9 +24,9 @@ COMMIT = "COMMIT TRANSACTION"
 # Types whose driver form is inexact or missing leave the server in one that every driver carries as it is.
 _SENT_AS = {
     "money": "decimal(19,4)", "smallmoney": "decimal(10,4)",
-    "datetime": "datetime2(3)", "smalldatetime": "datetime2(0)", "time": "varchar(16)",
+    "datetime": "datetime2(3)", "smalldatetime": "datetime2(0)",
     "xml": "nvarchar(max)", "text": "nvarchar(max)", "ntext": "nvarchar(max)", "image": "varbinary(max)",
-    "uniqueidentifier": "char(36)", "rowversion": "binary(8)", "timestamp": "binary(8)",
+    "uniqueidentifier": "char(36)",
 }  # fmt: skip
 _SUMMED_AS = {
     "tinyint": "decimal(38,0)", "smallint": "decimal(38,0)", "int": "decimal(38,0)", "bigint": "decimal(38,0)",
