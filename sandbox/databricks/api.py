@@ -25,8 +25,9 @@ KINDS = {
     "get_403": "runs/get answers 403",
     "get_500": "runs/get answers 500",
     "get_429": "runs/get answers 429",
+    "get_stall": "runs/get answers after `seconds` (5)",
     "notebook_crash": "the notebook's process is killed at its start (when=after: at its end, its work being done)",
-    "slow_run": "the run sleeps `seconds` (5) before its notebook starts",
+    "slow_run": "the notebook's process is stopped for `seconds` (5) at its start",
     "warehouse_stopped": "a statement stays PENDING for `seconds` (5) while the warehouse starts",
     "sql_500": "a statement's POST answers 500 and runs nothing",
     "sql_after_commit": "a statement is carried out, then the connection is cut",
@@ -108,8 +109,10 @@ class Api:
 
     async def _get_run(self, request: web.Request) -> web.StreamResponse:
         query = await arguments(request)
-        fault = self.faults.take("", request.path, tuple(GET_KINDS))
-        if fault is not None:
+        fault = self.faults.take("", request.path, (*GET_KINDS, "get_stall"))
+        if fault is not None and fault.kind == "get_stall":
+            await asyncio.sleep(fault.seconds or 5.0)
+        elif fault is not None:
             status = GET_KINDS[fault.kind]
             return failure(status, *MESSAGES[status])
         return web.json_response(self.jobs.get(query))

@@ -56,11 +56,11 @@ class Zygote:
         self.process.stdin.write(f"{spec_file}\n".encode())
         return await end
 
-    def kill(self, spec_file: Path) -> bool:
-        """Kill the spec's process and whatever it started; False when it does not run."""
+    def signal(self, spec_file: Path, number: signal.Signals) -> bool:
+        """Signal the spec's process and whatever it started; False when it does not run."""
         pid = self.pids.get(str(spec_file))
         if pid is not None:
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(pid, number)
         return pid is not None
 
     async def stop(self) -> None:
@@ -159,30 +159,38 @@ class Runner:
         task.started = now_ms()
         run.started = run.started or task.started
         self.store.save(task, run)
-        fault = self._fault(task)
-        if fault is not None and fault.kind == "slow_run":
-            await self._wait(handle, fault.seconds or 5.0)
-        if not self._interrupted(handle, task):
-            await self._process(handle, task, file, fault)
-
-    async def _process(self, handle: Handle, task: Run, file: Path, fault: Fault | None) -> None:
         spec_file = self._write_spec(task, file)
         handle.specs.add(spec_file)
-        ending = asyncio.create_task(self.zygote.run(spec_file))
-        seconds = int(task.spec.get("timeout_seconds") or 0)
-        if fault is not None and fault.kind == "notebook_crash" and fault.when == "before":
-            await self._kill_soon(spec_file)
-        if seconds:
-            await asyncio.wait([ending], timeout=seconds)
-            if not ending.done():
-                handle.timed_out = True
-                self.zygote.kill(spec_file)
-        await ending
+        fault = self._fault(task)
+        await self._process(handle, task, spec_file, fault)
         handle.specs.discard(spec_file)
-        if self._interrupted(handle, task):
+        if not self._interrupted(handle, task):
+            lost = fault is not None and fault.kind == "notebook_crash"
+            self._settle(task, {} if lost else read_json(spec_file.with_name("outcome.json")))
+
+    async def _process(self, handle: Handle, task: Run, spec_file: Path, fault: Fault | None) -> None:
+        """Run the notebook's process to its end, which a timeout or a fault may hasten."""
+        ending = asyncio.create_task(self.zygote.run(spec_file))
+        harm = asyncio.create_task(self._harm(spec_file, fault)) if fault is not None else None
+        seconds = int(task.spec.get("timeout_seconds") or 0)
+        await asyncio.wait([ending], timeout=seconds or None)
+        if not ending.done():
+            handle.timed_out = True
+            self.zygote.signal(spec_file, signal.SIGKILL)
+        await ending
+        if harm is not None:
+            harm.cancel()
+
+    async def _harm(self, spec_file: Path, fault: Fault) -> None:
+        """Kill the process as soon as it is there, or stop it for a while."""
+        if fault.kind == "notebook_crash" and fault.when == "after":
             return
-        lost = fault is not None and fault.kind == "notebook_crash"
-        self._settle(task, {} if lost else read_json(spec_file.with_name("outcome.json")))
+        first = signal.SIGKILL if fault.kind == "notebook_crash" else signal.SIGSTOP
+        while not self.zygote.signal(spec_file, first):
+            await asyncio.sleep(0.005)
+        if fault.kind == "slow_run":
+            await asyncio.sleep(fault.seconds or 5.0)
+            self.zygote.signal(spec_file, signal.SIGCONT)
 
     def _settle(self, task: Run, outcome: dict[str, Any]) -> None:
         """The state of a task whose process ended by itself; without an outcome its driver died."""
@@ -212,18 +220,9 @@ class Runner:
         words = json.dumps(task.spec["notebook_task"].get("base_parameters", {}))
         return self.faults.take("", words, ("notebook_crash", "slow_run"))
 
-    async def _wait(self, handle: Handle, seconds: float) -> None:
-        end = now_ms() + 1000 * seconds
-        while now_ms() < end and not handle.cancelled and not handle.timed_out:
-            await asyncio.sleep(0.05)
-
-    async def _kill_soon(self, spec_file: Path) -> None:
-        while not self.zygote.kill(spec_file):
-            await asyncio.sleep(0.01)
-
     def _kill(self, handle: Handle) -> None:
         for spec in handle.specs:
-            self.zygote.kill(spec)
+            self.zygote.signal(spec, signal.SIGKILL)
 
     def _interrupted(self, handle: Handle, task: Run) -> bool:
         if handle.cancelled:
@@ -240,7 +239,7 @@ class Runner:
         elif bad.result in ("CANCELED", "TIMEDOUT"):
             self._end(run, "TERMINATED", bad.result, bad.message, bad.code)
         else:
-            message = f"Task {bad.task_key} failed with message: {bad.message}."
+            message = f"Task {bad.task_key} failed with message: {bad.message.rstrip('.')}."
             self._end(run, bad.life_cycle, "FAILED", message, bad.code)
 
     def _end(self, run: Run, life_cycle: str, result: str, message: str, code: str = "INTERNAL_ERROR") -> None:
