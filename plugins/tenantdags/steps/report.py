@@ -20,6 +20,14 @@ class CheckResult:
     severity: Literal["error", "warning"] = "error"
 
 
+def strict(
+    rule: str, good: bool, value: str, expected: str, *, severity: Literal["error", "warning"] = "error"
+) -> CheckResult:
+    """The result of a check of our own; a broken one of severity warning only warns."""
+    outcome: Outcome = "pass" if good else "warn" if severity == "warning" else "fail"
+    return CheckResult(rule=rule, outcome=outcome, value=value, expected=expected, severity=severity)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
     """All rules of one gate on one load. `outcome` is the worst of them; an empty report is an error.

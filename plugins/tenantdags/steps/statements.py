@@ -25,7 +25,7 @@ Parameters = Mapping[str, tuple[object, str]]  # name → (value, Databricks SQL
 
 PATH = "/api/2.0/sql/statements"
 _RUNNING = ("PENDING", "RUNNING")
-_MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION")
+_MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND")
 
 
 class ApiError(Exception):

@@ -1,0 +1,98 @@
+"""Our own strict checks of one append: the table's columns, whose rows they are, rows, sums, keys of other windows."""
+
+from __future__ import annotations
+
+from tenantdags.model.contract import Severity
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.window import Window
+from tenantdags.steps import dbsql
+from tenantdags.steps.manifest import Manifest
+from tenantdags.steps.reconcile import compare_sums, families
+from tenantdags.steps.report import CheckResult, Loaded, strict
+from tenantdags.steps.statements import Statements
+
+
+def missing_columns(plan: TablePlan, statements: Statements) -> tuple[list[tuple[str, str]], list[str]]:
+    """(columns the curated table lacks, columns whose type differs as text). An absent table lacks them all."""
+    return compare_columns(plan.curated, dbsql.curated_columns(plan.contract), statements)
+
+
+def compare_columns(
+    table: str, wanted: tuple[tuple[str, str], ...], statements: Statements
+) -> tuple[list[tuple[str, str]], list[str]]:
+    found = table_columns(table, statements)
+    lacking = [(name, kind) for name, kind in wanted if name.lower() not in found]
+    retyped = [
+        f"{name} is {found[name.lower()]}, not {kind}"
+        for name, kind in wanted
+        if found.get(name.lower(), kind.lower()) != kind.lower()
+    ]
+    return lacking, retyped
+
+
+def table_columns(table: str, statements: Statements) -> dict[str, str]:
+    """Column → type, both in lower case as Unity Catalog compares them; empty when there is no such table."""
+    catalog, schema, name = table.split(".")
+    parameters = {"schema": (schema.lower(), "STRING"), "table": (name.lower(), "STRING")}
+    rows = statements.execute(dbsql.table_columns(catalog), parameters).rows
+    return {str(column).lower(): str(kind).lower().replace(" ", "") for column, kind in rows}
+
+
+def check_table(plan: TablePlan, statements: Statements) -> CheckResult:
+    lacking, retyped = missing_columns(plan, statements)
+    wrong = [f"lacks {name} {kind}" for name, kind in lacking] + retyped
+    return strict("schema", not wrong, "; ".join(wrong) or "as declared", f"the columns of {plan.contract.ref}")
+
+
+def check_append(
+    plan: TablePlan, window: Window, manifest: Manifest, loaded: Loaded, statements: Statements
+) -> list[CheckResult]:
+    """Source = staged = landed = appended, and every row bears this tenant's, this window's and this load's stamps."""
+    parameters = {**_append(loaded), **_window(plan, window), "load_id": (manifest.load_id, "STRING")}
+    found = statements.execute(dbsql.append_counts(plan), parameters).one()
+    numbers = (manifest.totals.rows, manifest.rows, loaded.rows, found["row_count"])
+    lax = not manifest.reconciled and len(set(numbers[1:])) == 1
+    value = "source {}, staged {}, loaded {}, appended {}".format(*numbers)
+    severity: Severity = "warning" if lax else "error"
+    return [
+        strict("tenant_purity", found["strange_count"] == 0, f"{found['strange_count']} rows with other stamps", "0"),
+        strict("rows_reconcile", len(set(numbers)) == 1, value, "the same number of rows", severity=severity),
+    ]
+
+
+def check_loaded_sums(
+    plan: TablePlan, manifest: Manifest, loaded: Loaded, statements: Statements
+) -> tuple[CheckResult, ...]:
+    appended = [
+        total
+        for family in families(plan)
+        for row in statements.execute(dbsql.append_sums(plan, family.columns, family.by), _append(loaded)).rows
+        for total in family.totals(row)
+    ]
+    return compare_sums(plan, manifest, appended, "appended")
+
+
+def check_keys(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> list[CheckResult]:
+    """Events belong to one window: a key published in another one was moved at the source and would count twice."""
+    if plan.contract.mode != "event" or not plan.contract.keys:
+        return []
+    names = _window(plan, window)
+    parameters = {**_append(loaded), "table_name": (plan.curated_name, "STRING")}
+    parameters |= {name: names[name] for name in ("tenant_id", "window_start")}
+    rows = statements.execute(dbsql.keys_elsewhere(plan), parameters).rows
+    where = ", ".join(f"{day} ({count})" for day, count in rows)
+    total = sum(count for _, count in rows)
+    value = f"{total} keys also published in {where}; clear those windows first" if rows else "0 keys"
+    return [strict("key_in_other_window", not rows, value, "0")]
+
+
+def _append(loaded: Loaded) -> dict[str, tuple[object, str]]:
+    return {"append_id": (loaded.append_id, "STRING")}
+
+
+def _window(plan: TablePlan, window: Window) -> dict[str, tuple[object, str]]:
+    return {
+        "tenant_id": (plan.tenant, "STRING"),
+        "as_of_date": (window.as_of_date, "DATE"),
+        "window_start": (window.start, "TIMESTAMP"),
+    }

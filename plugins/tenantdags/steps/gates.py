@@ -1,0 +1,149 @@
+"""The two gates: check_extract judges staged files, check_load the rows of one append. Both ask every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from time import perf_counter
+
+from tenantdags.model.contract import Check
+from tenantdags.model.errors import GateError, GateRed, ReconcileMismatch
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.window import Window
+from tenantdags.steps import soda_run
+from tenantdags.steps.appended_checks import check_append, check_keys, check_loaded_sums, check_table
+from tenantdags.steps.dbsql import append_filter, append_rows
+from tenantdags.steps.manifest import Manifest
+from tenantdags.steps.reconcile import reconcile_rules
+from tenantdags.steps.report import CheckResult, GateName, GateReport, Loaded, strict
+from tenantdags.steps.soda_contract import in_stream, soda_checks, to_yaml
+from tenantdags.steps.staged_checks import (
+    RELATION,
+    check_files,
+    check_manifest,
+    check_rows,
+    check_schema,
+    check_sums,
+    check_tenant,
+    relation,
+)
+from tenantdags.steps.staging import Staging
+from tenantdags.steps.statements import Statements
+from tenantdags.steps.threshold import judge, unevaluated
+
+
+def check_extract(plan: TablePlan, window: Window, manifest: Manifest, staging: Staging) -> GateReport:
+    """Judges the staged files of one load. Raises StagingUnavailable when they cannot be read."""
+    started, paths = perf_counter(), staging.parts(plan, manifest, window)
+    results = [check_manifest(plan, window, manifest), check_files(manifest, paths)]
+    if _good(results):
+        results.append(check_schema(plan, manifest, paths))
+    if _good(results):
+        results += _check_rows(plan, window, manifest, paths)
+    return _report("check_extract", plan, manifest, results, started)
+
+
+def check_load(
+    plan: TablePlan, window: Window, manifest: Manifest, loaded: Loaded, statements: Statements
+) -> GateReport:
+    """Judges the rows of one append. Raises DatabricksSubmit, DatabricksTimeout … when the warehouse cannot answer."""
+    started, asked = perf_counter(), statements.of(plan, window)
+    results = [check_manifest(plan, window, manifest), check_table(plan, asked)]
+    if _good(results):
+        results += check_append(plan, window, manifest, loaded, asked)
+        results += check_loaded_sums(plan, manifest, loaded, asked)
+        results += _every_rule(plan, manifest)
+        results += _soda_on_append(plan, window, loaded, asked)
+        results += check_keys(plan, window, loaded, asked)
+    return _report("check_load", plan, manifest, results, started, loaded)
+
+
+def require_open(plan: TablePlan, window: Window, report: GateReport) -> None:
+    """Raises GateRed or ReconcileMismatch for a broken rule, GateError for one that could not be evaluated.
+
+    A broken rule goes first: asking again would not mend the data.
+    """
+    failed = [r for r in report.results if r.outcome == "fail"]
+    if failed:
+        raise _red(plan, window, failed, report)
+    if report.outcome == "error":
+        unsure = [r for r in report.results if r.outcome == "error"]
+        what = "; ".join(f"{r.rule}: {r.value}" for r in unsure) or "no rule was evaluated"
+        raise GateError(plan.at(window), f"{what}.", f"Clear {report.gate}; a rule that cannot be asked stays closed.")
+
+
+def _check_rows(plan: TablePlan, window: Window, manifest: Manifest, paths: Sequence[Path]) -> list[CheckResult]:
+    with relation(plan, paths) as connection:
+        results = [check_tenant(plan, connection), check_rows(manifest, connection)]
+        results += check_sums(plan, manifest, connection)
+        results += _every_rule(plan, manifest)
+        checks = soda_checks(plan.contract, plan.checks)
+        text = to_yaml(plan.contract, checks, f"staged/main/{RELATION}", RELATION, None, '"')
+        results += soda_run.evaluate(soda_run.on_duckdb(connection, "staged"), text, checks, window.end)
+    return results
+
+
+def _every_rule(plan: TablePlan, manifest: Manifest) -> Iterable[CheckResult]:
+    """What neither engine can see: the rules of the stream, and the empty window."""
+    if not plan.contract.window.allow_empty:
+        yield strict("not_empty", manifest.rows > 0, f"{manifest.rows} rows", "more than 0")
+    counted = {found.rule: found.failing for found in manifest.stream_checks}
+    for check in plan.checks:
+        if in_stream(plan.contract, check):
+            yield _stream_result(check, counted.get(check.id), manifest.rows)
+
+
+def _stream_result(check: Check, failing: int | None, rows: int) -> CheckResult:
+    if failing is None:
+        return unevaluated(check, "extract did not count it")
+    if check.kind in ("null_percent", "invalid_percent"):
+        return judge(check, Decimal(failing) * 100 / rows if rows else Decimal(0))
+    return judge(check, failing)
+
+
+def _soda_on_append(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> tuple[CheckResult, ...]:
+    checks = soda_checks(plan.contract, plan.checks)
+    dataset, mine = f"curated/{plan.curated.replace('.', '/')}", append_rows(plan, loaded.append_id)
+    text = to_yaml(plan.contract, checks, dataset, mine, append_filter(loaded.append_id), "`")
+    source = soda_run.on_databricks(statements.connection(), "curated")
+    return soda_run.evaluate(source, text, checks, window.end)
+
+
+def _good(results: Sequence[CheckResult]) -> bool:
+    return all(result.outcome in ("pass", "warn") for result in results)
+
+
+def _report(
+    gate: GateName,
+    plan: TablePlan,
+    manifest: Manifest,
+    results: Sequence[CheckResult],
+    started: float,
+    loaded: Loaded | None = None,
+) -> GateReport:
+    asked = {result.rule for result in results}
+    return GateReport(
+        gate=gate,
+        rows=loaded.rows if loaded else manifest.rows,
+        results=tuple(results),
+        seconds=round(perf_counter() - started, 3),
+        load_id=manifest.load_id,
+        append_id=loaded.append_id if loaded else None,
+        not_evaluated=tuple(check.id for check in plan.checks if check.id not in asked),
+    )
+
+
+def _red(
+    plan: TablePlan, window: Window, failed: Sequence[CheckResult], report: GateReport
+) -> GateRed | ReconcileMismatch:
+    what = "; ".join(f"{r.rule}: {r.value} (expected {r.expected})" for r in failed) + "."
+    if report.not_evaluated:
+        what += f" Not evaluated: {', '.join(report.not_evaluated)}."
+    remedy = (
+        f"Mend the rows of {plan.source.schema}.{plan.source.table} at the source, then clear `extract`; "
+        "readers keep the last published version until then."
+    )
+    if failed[0].rule in reconcile_rules(plan):
+        return ReconcileMismatch(plan.at(window), what, remedy)
+    return GateRed(plan.at(window), what, remedy, rule=failed[0].rule)
