@@ -127,7 +127,7 @@ def _pattern_works(pattern: str, column: Column, path: Path, problems: Problems)
 def _pattern_problem(pattern: str) -> str | None:
     odd = _UNPORTABLE.search(pattern)
     if odd:
-        return f"{odd[0]!r} differs between the engines that check it; write classes out, like [0-9]"
+        return f"'{odd[0]}' differs between the engines that check it; write classes out, like [0-9]"
     try:
         re.compile(pattern)
     except re.error as error:

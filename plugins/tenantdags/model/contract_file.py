@@ -195,7 +195,9 @@ class Property(Odcs):
     name: str = Field(description="the column's name in curated tables")
     physical_name: SqlName | None = None
     physical_type: str = Field(description="the SQL Server type, like decimal(18,2)")
-    logical_type: Literal["string", "date", "timestamp", "time", "number", "integer", "boolean"] | None = None
+    logical_type: Literal["string", "date", "timestamp", "time", "number", "integer", "boolean"] = Field(
+        description="the standard's type: string, date, timestamp, time, number, integer or boolean"
+    )
     logical_type_options: TypeOptions | None = None
     description: str | None = None
     required: bool = False

@@ -62,6 +62,8 @@ def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
     problems, table = Problems(document), shape.schema_[0]
     name, major = _identity(file, shape, problems)
     columns = tuple(_column(p, i, problems) for i, p in enumerate(table.properties))
+    if problems.found:
+        raise ConfigError(problems.found)  # on half-read columns the rest would only guess
     _check_columns(columns, problems)
     window = _window(table, columns, parent, problems)
     checks = compile_checks(table, columns, problems)
@@ -119,7 +121,7 @@ def _column_type(shape: Property, path: Path, problems: Problems) -> SqlType:
     except ValueError as error:
         problems.add((*path, "physicalType"), str(error))
         return SqlType("int")
-    if shape.logical_type and found.name not in _LOGICAL[shape.logical_type]:
+    if found.name not in _LOGICAL[shape.logical_type]:
         problems.add((*path, "logicalType"), f"{shape.logical_type} does not go with physicalType {found}")
     return found
 
@@ -190,11 +192,9 @@ def _property_path(table: SchemaObject, kind: type) -> Path:
 def _window(
     table: SchemaObject, columns: tuple[Column, ...], parent: Contract | None, problems: Problems
 ) -> WindowRule:
-    for kind in (ModeProperty, WindowProperty, EvolutionProperty, RightsProperty):
-        if sum(isinstance(p, kind) for p in table.custom_properties) > 1:
-            problems.add(
-                (*TABLE, "customProperties"), f"{kind.model_fields['property'].annotation} stands more than once"
-            )
+    for i, item in enumerate(table.custom_properties):
+        if item.property in [p.property for p in table.custom_properties[:i] if type(p) is type(item)]:
+            problems.add((*TABLE, "customProperties", i), f"{item.property} stands more than once; keep one")
     value, path, mode = (
         _window_value(table) or WindowValue(),
         _property_path(table, WindowProperty),

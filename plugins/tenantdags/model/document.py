@@ -149,7 +149,7 @@ def _key(reading: _Reading, node: yaml.Node, path: Path) -> str | None:
 
 def _scalar(reading: _Reading, node: yaml.ScalarNode, path: Path) -> Any:
     kind, text = node.tag.removeprefix(_CORE), str(node.value)
-    plain = node.style is None
+    plain = not node.style  # '' or None, as the loader likes
     if plain and _CLOCK.fullmatch(text):
         reading.refuse(node, path, f'{text} may be read as a number by YAML; put it in quotes: "{text}"')
         return None

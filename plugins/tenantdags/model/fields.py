@@ -97,7 +97,7 @@ def _file_url(value: str) -> str:
 def _scalar(value: Any) -> str | int:
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return value
-    raise refused(f"{value!r} is not text or a whole number")
+    raise refused("must be text or a whole number")
 
 
 def iso_duration(value: timedelta) -> str:

@@ -218,7 +218,7 @@ def _contract_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
 
 def _clock_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
     kind, zone = inputs.contract.window.column_type, inputs.tenant.source.time_zone
-    here: Path = (*inputs.path, "every") if inputs.said.every else ("every",)
+    here = _nearest(inputs, "every")
     hourly = inputs.setting("every") == "hour"
     if hourly and kind and kind.name == "date":
         yield here, f"{inputs.contract.ref} has a window column of type date, which knows no hours; use day"
@@ -232,15 +232,23 @@ def _clock_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
 
 
 def _deadline_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
-    sla, settle = inputs.setting("sla"), inputs.setting("settle")
-    if sla is None:
+    sla, settle, jitter = (inputs.setting(name) for name in ("sla", "settle", "jitter"))
+    if sla is None or (sla.ready_by and inputs.setting("every") == "hour"):
         return
-    start = settle + inputs.setting("jitter")
-    path: Path = (*inputs.path, "sla") if inputs.said.sla else ("sla",)
     allowed = sla.within or _since_midnight(sla.ready_by)
-    if allowed <= start and not (sla.ready_by and inputs.setting("every") == "hour"):
-        late = f"settle {iso_duration(settle)} and jitter {iso_duration(inputs.setting('jitter'))}"
-        yield path, f"can never be kept: runs start up to {iso_duration(start)} after the window's end ({late})"
+    if allowed <= settle + jitter:
+        start = f"after settle {iso_duration(settle)} and up to {iso_duration(jitter)} of jitter"
+        wanted = f"within {iso_duration(allowed)}" if sla.within else f"by {sla.ready_by:%H:%M}"
+        yield _nearest(inputs, "sla", "settle"), f"can never be kept: runs start {start}, but are due {wanted}"
+
+
+def _nearest(inputs: Inputs, *names: str) -> Path:
+    """Where the tenant's file says one of these settings; `tier` when only the tier or the defaults do."""
+    for level, path in ((inputs.said, inputs.path), (inputs.tenant, ())):
+        for name in names:
+            if getattr(level, name) is not None:
+                return (*path, name)
+    return ("tier",)
 
 
 def _since_midnight(clock: time) -> timedelta:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AliasGenerator, BeforeValidator, ConfigDict
+from pydantic import AliasGenerator, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from tenantdags.model.contract import Number, Operator, Threshold
@@ -42,14 +42,16 @@ Pair = Annotated[tuple[int | Decimal, int | Decimal], BeforeValidator(_pair)]
 class Bounds(Strict):
     """At most one threshold, with the names tenant files use."""
 
-    must_be: Bound | None = None
-    must_not_be: Bound | None = None
-    must_be_greater_than: Bound | None = None
-    must_be_greater_or_equal_to: Bound | None = None
-    must_be_less_than: Bound | None = None
-    must_be_less_or_equal_to: Bound | None = None
-    must_be_between: Pair | None = None
-    must_not_be_between: Pair | None = None
+    range_key: ClassVar[str] = "must_be_between"
+
+    must_be: Bound | None = Field(None, description="The measured number must be this.")
+    must_not_be: Bound | None = Field(None, description="It must not be this.")
+    must_be_greater_than: Bound | None = Field(None, description="It must be greater.")
+    must_be_greater_or_equal_to: Bound | None = Field(None, description="It must be this or greater.")
+    must_be_less_than: Bound | None = Field(None, description="It must be less.")
+    must_be_less_or_equal_to: Bound | None = Field(None, description="It must be this or less.")
+    must_be_between: Pair | None = Field(None, description="It must be in this range, ends included.")
+    must_not_be_between: Pair | None = Field(None, description="It must be outside this range.")
 
     def bounds(self) -> tuple[Threshold, ...]:
         said = [(op, getattr(self, name)) for name, op in _OPERATORS.items() if getattr(self, name) is not None]
@@ -58,12 +60,13 @@ class Bounds(Strict):
     def one_bound_at_most(self) -> None:
         """Raises when two thresholds are given: which one counts would be a guess."""
         if len(self.bounds()) > 1:
-            raise refused("has more than one threshold; give one, a range is must_be_between: [low, high]")
+            raise refused(f"has more than one threshold; give one, a range is {self.range_key}: [low, high]")
 
 
 class CamelBounds(Bounds):
     """The same with the names ODCS uses: mustBe, mustBeLessThan …"""
 
+    range_key = "mustBeBetween"
     model_config = ConfigDict(alias_generator=AliasGenerator(alias=to_camel))
 
 

@@ -1,0 +1,47 @@
+"""Rewrites expected texts from what the product says now: `python -m tests.regenerate`. Review the diff.
+
+Plans of the example tenants (tests/golden/plans), outcomes of good and bad tenants (tests/tenants), the tenant page.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "plugins"))
+
+from tenantdags.model.plan_text import to_text  # noqa: E402  # needs the path above
+from tenantdags.model.project import load_project  # noqa: E402  # needs the path above
+from tests.tenant_page import PAGE, page  # noqa: E402  # needs the path above
+from tests.tenants.cases import cases, outcome, project_of  # noqa: E402  # needs the path above
+
+PLANS = ROOT / "tests/golden/plans"
+
+
+def plan_texts() -> dict[Path, str]:
+    """The golden file of each plan of the example tenants, and what it should hold."""
+    return {PLANS / f"{plan.dag_id}.txt": to_text(plan) for plan in load_project(ROOT).plans}
+
+
+def case_texts() -> dict[Path, str]:
+    texts = {}
+    for case in (*cases("good"), *cases("bad")):
+        with tempfile.TemporaryDirectory() as folder:
+            texts[case / "expected.txt"] = outcome(project_of(case, Path(folder) / "project"))
+    return texts
+
+
+def main() -> None:
+    texts = {**plan_texts(), **case_texts(), PAGE: page()}
+    for path, text in texts.items():
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            print(path.relative_to(ROOT))
+    for path in set(PLANS.glob("*.txt")) - set(texts):
+        path.unlink()
+        print(f"{path.relative_to(ROOT)} removed")
+
+
+if __name__ == "__main__":
+    main()
