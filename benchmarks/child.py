@@ -1,7 +1,8 @@
 """Runs one contender in this process and prints its cost: `python -m benchmarks.child module:function '{"rows": 1}'`.
 
 A contender is a function that takes the JSON's keys, prepares everything (imports, connection definitions) and returns
-the work as a function of no arguments. Preparing is not timed; what it leaves in memory is the idle size.
+the work as a function of no arguments. Preparing is not timed; what it leaves in memory is the idle size. The work
+tells what it did, which must be the same in every round, and under "numbers" what it measured itself.
 """
 
 import ctypes
@@ -49,6 +50,7 @@ def run(work: Work) -> dict[str, Any]:
     reset_high_water_mark()
     idle, cpu, clock = memory("VmRSS"), cpu_seconds(), time.perf_counter()
     result = work()
+    numbers = result.pop("numbers", {})
     return {
         "seconds": time.perf_counter() - clock,
         "cpu_seconds": cpu_seconds() - cpu,
@@ -56,6 +58,7 @@ def run(work: Work) -> dict[str, Any]:
         "work_peak_bytes": memory("VmHWM"),
         "peak_bytes": max(peak_before, memory("VmHWM")),
         "result": result,
+        "numbers": numbers,
     }
 
 

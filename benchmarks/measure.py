@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one piece of work cost; sizes in bytes. The result is what the work itself reported, such as its rows."""
+    """What one piece of work cost; sizes in bytes. It tells in `result` what it did, in `numbers` what it measured."""
 
     seconds: float
     cpu_seconds: float
@@ -24,6 +24,7 @@ class Measurement:
     work_peak_bytes: int
     peak_bytes: int
     result: Mapping[str, Any]
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def above_idle_bytes(self) -> int:
@@ -60,20 +61,19 @@ def middle(measurements: Sequence[Measurement]) -> Measurement:
         work_peak_bytes=int(median(one.work_peak_bytes for one in measurements)),
         peak_bytes=int(median(one.peak_bytes for one in measurements)),
         result=results[0],
+        numbers={key: median(one.numbers[key] for one in measurements) for key in measurements[0].numbers},
     )
 
 
-def interleave(
-    contenders: Mapping[str, Mapping[str, Any]], rounds: int, env: Mapping[str, str] | None = None
-) -> dict[str, Measurement]:
+def interleave(contenders: Mapping[str, Mapping[str, Any]], rounds: int) -> dict[str, Measurement]:
     """Medians by label. In each round every contender has one turn, so a slow minute of the machine hits all of them.
 
-    `contenders` maps a label to the arguments of `measure`, the contender's name under the key "contender".
+    `contenders` maps a label to the arguments of `measure`.
     """
     seen: dict[str, list[Measurement]] = {label: [] for label in contenders}
     for number in range(1, rounds + 1):
         for label, arguments in contenders.items():
-            one = measure(env=env, **arguments)
+            one = measure(**arguments)
             seen[label].append(one)
             print(f"round {number} of {rounds}: {label}: {one.seconds:.1f} s, {one.cpu_seconds:.1f} CPU-s", flush=True)
     return {label: middle(measurements) for label, measurements in seen.items()}

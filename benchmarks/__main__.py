@@ -1,0 +1,44 @@
+"""`python -m benchmarks extract|parse`: measure, then write that section of docs/benchmarks.md."""
+
+import argparse
+
+from benchmarks.page import write_section
+
+
+def extract(args: argparse.Namespace) -> None:
+    from benchmarks import extract
+
+    write_section("extract", extract.section(rows=args.rows, scales=args.scales, rounds=args.rounds))
+
+
+def parse(args: argparse.Namespace) -> None:
+    from benchmarks import parse
+
+    write_section("parse", parse.section(tenants=args.tenants, tables=args.tables, rounds=args.rounds))
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="benchmark")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--rounds", type=int, default=3, help="turns of every contender (3)")
+
+    reading = commands.add_parser("extract", parents=[common], help="SQL Server to Parquet, against other engines")
+    reading.add_argument("--rows", type=int, default=1_000_000, help="rows of the compared table (1000000)")
+    reading.add_argument("--scales", type=int, nargs="*", default=[100_000, 4_000_000], help="row counts for memory")
+    reading.set_defaults(action=extract)
+
+    parsing = commands.add_parser("parse", parents=[common], help="parsing thousands of DAGs, against other factories")
+    parsing.add_argument("--tenants", type=int, default=250, help="tenant files (250)")
+    parsing.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
+    parsing.set_defaults(action=parse)
+    return top
+
+
+def main() -> None:
+    args = parser().parse_args()
+    args.action(args)
+
+
+if __name__ == "__main__":
+    main()
