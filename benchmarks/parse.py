@@ -1,0 +1,104 @@
+"""Thousands of DAGs: ours against a plain loop with the same tasks and against dag-factory."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.measure import MIB, ROOT, ContenderError, Measurement, interleave
+from benchmarks.page import stamp, table
+from benchmarks.parse_world import STEPS, make_world
+from benchmarks.same_tasks import PROJECT
+
+HERE = "benchmarks.parse_contenders"
+LABELS = {"ours": "tenantdags, one loader per tenant", "loop": "plain loop, one file", "dag_factory": "dag-factory 1.1"}
+BENCH = ROOT / ".bench"
+
+
+def section(tenants: int, tables: int, rounds: int) -> str:
+    """Measure and tell. Raises ContenderError when a contender made other DAGs than the others."""
+    if not (BENCH / "dagfactory").exists():
+        raise ContenderError("dag-factory is not in .bench; `make bench` puts it there")
+    with tempfile.TemporaryDirectory() as folder:
+        make_world(Path(folder), tenants, tables)
+        parsed = interleave(_contenders("parse", Path(folder)), rounds)
+        last = f"t{tenants - 1:03}__table{tables - 1:02}"
+        started = interleave(_contenders("start", Path(folder), dag_id=last), rounds)
+    _require_same(parsed, tenants * tables)
+    return _text(parsed, started, rounds)
+
+
+def _contenders(function: str, root: Path, **arguments: str) -> dict[str, dict[str, object]]:
+    return {
+        LABELS[kind]: {
+            "contender": f"{HERE}:{function}", "root": str(root), "kind": kind, "env": _env(root, kind), **arguments,
+        }
+        for kind in LABELS
+    }  # fmt: skip
+
+
+def _env(root: Path, kind: str) -> dict[str, str]:
+    """dag-factory alone sees .bench, or its Airflow plugin would load, and cost, in every contender's process."""
+    path = [str(BENCH)] if kind == "dag_factory" else []
+    return {
+        PROJECT: str(root / "project"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), *path]),
+        "AIRFLOW_HOME": str(root / "home"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(root / "bundles"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def _require_same(parsed: Mapping[str, Measurement], dags: int) -> None:
+    for label, one in parsed.items():
+        if (one.result["dags"], one.result["tasks"]) != (dags, dags * len(STEPS)):
+            raise ContenderError(f"{label} made {one.result}, not {dags} DAGs of {len(STEPS)} tasks")
+
+
+def _text(parsed: Mapping[str, Measurement], started: Mapping[str, Measurement], rounds: int) -> str:
+    dags = next(iter(parsed.values())).result["dags"]
+    ours, loop, factory = (parsed[label].numbers for label in LABELS.values())
+    return f"""## parse: {dags:,} DAGs of {len(STEPS)} tasks
+
+{stamp()} Medians of {rounds} rounds.
+
+One pass over every DAG file as Airflow's dag processor makes it: each file in a fork of a process that has Airflow in
+memory, first the DAG objects (build), then their serialised form. Ours reads and validates every tenant file and every
+contract it names; the loop reads the same tenant files with PyYAML, takes ready plans and builds the same DAGs with the
+same code; dag-factory reads YAML with the same operators, without deadlines and teardown, for which it has no words.
+
+{table(["factory", "files", "build CPU-s", "serialise CPU-s", "longest file s", "peak RSS MiB", "JSON bytes per DAG"],
+       [_parse_row(label, one) for label, one in parsed.items()])}
+
+What a task costs before its first line: the worker prepares the bundle and finds its task in the DAG file.
+
+{table(["factory", "CPU-s", "seconds", "peak RSS MiB", "DAGs built"],
+       [_start_row(label, one) for label, one in started.items()])}
+
+Building takes {ours["build_cpu"] / loop["build_cpu"]:.2f} × the CPU of the plain loop and
+{ours["build_cpu"] / factory["build_cpu"]:.2f} × that of dag-factory; starting a task takes
+{_start_ratio(started, "loop"):.3f} × and {_start_ratio(started, "dag_factory"):.3f} ×. A dag processor ends a file that
+takes longer than 50 s, so the longest file is what limits the number of DAGs: ours grows with one tenant's tables, not
+with the number of tenants."""
+
+
+def _parse_row(label: str, one: Measurement) -> list[str]:
+    numbers = one.numbers
+    return [
+        label, f"{one.result['files']}", f"{numbers['build_cpu']:.1f}", f"{numbers['serialise_cpu']:.1f}",
+        f"{numbers['longest_seconds']:.2f}", f"{numbers['peak_bytes'] / MIB:.0f}",
+        f"{one.result['json_bytes_per_dag']:,}",
+    ]  # fmt: skip
+
+
+def _start_row(label: str, one: Measurement) -> list[str]:
+    numbers = one.numbers
+    peak = f"{numbers['peak_bytes'] / MIB:.0f}"
+    return [label, f"{numbers['cpu']:.3f}", f"{numbers['seconds']:.3f}", peak, f"{one.result['dags']:,}"]
+
+
+def _start_ratio(started: Mapping[str, Measurement], kind: str) -> float:
+    return started[LABELS["ours"]].numbers["cpu"] / started[LABELS[kind]].numbers["cpu"]

@@ -1,0 +1,105 @@
+"""The same thousands of DAGs three times: tenant files behind the bundle, a plain loop, and dag-factory's YAML."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from benchmarks.measure import ROOT
+
+STEPS = {
+    "extract": "ExtractOperator",
+    "check_extract": "CheckExtractOperator",
+    "upload": "UploadOperator",
+    "load": "LoadOperator",
+    "check_load": "CheckLoadOperator",
+    "publish": "PublishOperator",
+    "summarise": "SummariseOperator",
+}
+LOOP = '''\
+"""Every DAG of every tenant, by a loop in one Airflow DAG file."""
+
+from pathlib import Path
+
+import yaml
+
+from benchmarks.same_tasks import plan_for
+from tenantdags.dag.factory import build_dag
+
+for file in sorted(Path({tenants!r}).glob("*.yaml")):
+    tenant = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
+    for table in tenant["tables"]:
+        dag = build_dag(plan_for(tenant["tenant"], table))
+        globals()[dag.dag_id] = dag
+'''
+DAG_FACTORY = '''\
+"""Every DAG that dag-factory finds in the YAML files of a folder; Airflow sees one DAG file."""
+
+from dagfactory import load_yaml_dags
+
+load_yaml_dags(globals_dict=globals(), dags_folder={folder!r})
+'''
+
+
+def make_world(root: Path, tenants: int, tables: int) -> None:
+    """Folders project/ (config and contracts), loop/ and dag_factory/ below `root`."""
+    names = [f"t{number:03}" for number in range(tenants)]
+    _project(root / "project", names, [f"table{number:02}" for number in range(tables)])
+    _one_file(root / "loop", LOOP.format(tenants=str(root / "project" / "config" / "tenants")))
+    _one_file(root / "dag_factory", DAG_FACTORY.format(folder=str(root / "dag_factory")))
+    for name in names:
+        text = yaml.safe_dump(_factory_dags(name, tables), sort_keys=False)
+        (root / "dag_factory" / f"{name}.yaml").write_text(text)
+
+
+def _project(root: Path, names: list[str], tables: list[str]) -> None:
+    (root / "config" / "tenants").mkdir(parents=True)
+    (root / "include" / "contracts").mkdir(parents=True)
+    shutil.copy(ROOT / "config" / "defaults.yaml", root / "config")
+    orders = (ROOT / "include" / "contracts" / "orders.v1.odcs.yaml").read_text()
+    for table in tables:
+        contract = orders.replace("id: orders\n", f"id: {table}\n").replace("name: orders\n", f"name: {table}\n")
+        (root / "include" / "contracts" / f"{table}.v1.odcs.yaml").write_text(
+            contract.replace("element: orders.", f"element: {table}.")
+        )
+    for name in names:
+        (root / "config" / "tenants" / f"{name}.yaml").write_text(_tenant(name, tables))
+
+
+def _tenant(name: str, tables: list[str]) -> str:
+    listed = {table: {"contract": f"{table}@1"} for table in tables}
+    said = {
+        "tenant": name, "name": f"Tenant {name}", "group": "retail", "tier": "gold", "time_zone": "Europe/Berlin",
+        "first_window": "2026-11-01", "pii_key": f"pii_{name}", "tables": listed,
+        "source": {"connection": f"mssql_{name}", "database": f"{name}_sales", "time_zone": "UTC"},
+    }  # fmt: skip
+    return yaml.safe_dump(said, sort_keys=False).replace("'2026-11-01'", "2026-11-01")
+
+
+def _one_file(folder: Path, text: str) -> None:
+    folder.mkdir()
+    (folder / "all_tenants.py").write_text(text)
+
+
+def _factory_dags(tenant: str, tables: int) -> dict[str, object]:
+    return {f"{tenant}__table{n:02}": _factory_dag(tenant, f"table{n:02}") for n in range(tables)}
+
+
+def _factory_dag(tenant: str, table: str) -> dict[str, object]:
+    """What dag-factory can say of the same DAG; it has no word for a deadline or a teardown."""
+    plan = {"__type__": "benchmarks.same_tasks.plan_for", "tenant": tenant, "table": table}
+    tasks, before = {}, list[str]()
+    for step, operator in STEPS.items():
+        tasks[step] = {"operator": f"tenantdags.dag.operators.{operator}", "plan": dict(plan), "dependencies": before}
+        before = [step]
+    delay = {"__type__": "datetime.timedelta", "hours": 1}
+    schedule = {"__type__": "tenantdags.dag.timetable.TenantTimetable", "every": "day", "zone": "Europe/Berlin"}
+    return {
+        "default_args": {"owner": "data-platform", "retries": 3, "start_date": "2026-11-01"},
+        "description": "One row per order, by the day it was placed.",
+        "schedule": {**schedule, "delay": delay},
+        "catchup": True,
+        "max_active_runs": 1,
+        "tags": [f"tenant:{tenant}", f"table:{table}", "tier:gold"],
+        "tasks": tasks,
+    }
