@@ -9,7 +9,7 @@ from tests.dag.plans import ROOT
 
 
 @pytest.fixture
-def project(tmp_path) -> Path:
+def project(tmp_path: Path) -> Path:
     """A copy of the repository's config and contracts, with its dags folder."""
     root = tmp_path / "project"
     for folder in ("config", "include/contracts", "dags"):

@@ -23,6 +23,7 @@ CONTEXT = {
 
 def missed(**changes):
     plan = plan_of("acme", "orders", **changes)
+    assert plan.sla
     return alerts.sla_miss_arguments(plan, plan.sla, timedelta())
 
 
@@ -85,7 +86,9 @@ def test_a_route_hears_only_its_events(caplog):
 
 
 def test_a_mail_goes_to_the_recipients_of_its_connection(monkeypatch):
-    extra = '{"conn_type": "smtp", "host": "127.0.0.1", "extra": {"from_email": "a@example.com", "to": "b@example.com"}}'
+    extra = (
+        '{"conn_type": "smtp", "host": "127.0.0.1", "extra": {"from_email": "a@example.com", "to": "b@example.com"}}'
+    )
     monkeypatch.setenv("AIRFLOW_CONN_SMTP_ONCALL", extra)
     route = AlertPlan(notifier="smtp", connection="smtp_oncall", events=("red",))
 

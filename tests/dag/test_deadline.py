@@ -57,9 +57,7 @@ def test_a_scheduled_run_has_a_deadline():
 
 
 def test_a_warning_comes_ahead():
-    plan = plan_of("acme", "orders")
-
-    warning = WindowDeadline.of(plan, plan.sla, timedelta(minutes=45))
+    warning = WindowDeadline.of(plan_of("acme", "orders"), SlaPlan(ready_by=time(6)), timedelta(minutes=45))
 
     assert evaluated(run_of(FUTURE), warning) == utc("2099-06-02T03:15:00")
 
@@ -84,6 +82,7 @@ def test_it_never_raises_in_the_scheduler(run):
 
 def test_it_survives_the_database():
     plan = plan_of("acme", "order_lines")
+    assert plan.sla
     written = WindowDeadline.of(plan, plan.sla)
 
     read = WindowDeadline.deserialize_reference(written.serialize_reference())

@@ -53,9 +53,7 @@ def test_the_schedule_is_the_plans(dag):
 
 
 def test_a_snapshot_is_scheduled_only_while_it_can_be_observed():
-    customers = build_dag(plan_of("acme", "customers"))
-
-    assert customers.timetable.observe_within == timedelta(hours=48)
+    assert observe_within(plan_of("acme", "customers")) == timedelta(hours=48)
 
 
 def test_a_snapshot_contract_that_does_not_say_has_one_window_of_time():
@@ -63,7 +61,13 @@ def test_a_snapshot_contract_that_does_not_say_has_one_window_of_time():
     rule = dataclasses.replace(plan.contract.window, observe_within=None)
     silent = dataclasses.replace(plan, contract=dataclasses.replace(plan.contract, window=rule))
 
-    assert build_dag(silent).timetable.observe_within == timedelta(hours=24)
+    assert observe_within(silent) == timedelta(hours=24)
+
+
+def observe_within(plan):
+    timetable = build_dag(plan).timetable
+    assert isinstance(timetable, TenantTimetable)
+    return timetable.observe_within
 
 
 def test_retries_come_from_the_tier():
@@ -81,9 +85,7 @@ def test_no_task_runs_for_ever(dag):
 def test_publish_alone_emits_the_one_asset(dag):
     outlets = {task.task_id: task.outlets for task in dag.tasks if task.outlets or task.inlets}
 
-    assert outlets == {
-        "publish": [Asset(name="acme/orders", uri="tenantdags://prod/orders/acme", group="tenantdags")]
-    }
+    assert outlets == {"publish": [Asset(name="acme/orders", uri="tenantdags://prod/orders/acme", group="tenantdags")]}
 
 
 def test_tags_and_owner(dag):

@@ -1,6 +1,7 @@
 """Windows stand on the tenant's calendar grid whatever its clocks do; runs start later, windows do not move."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pendulum
 import pytest
@@ -20,13 +21,20 @@ def interval(start: str, end: str) -> DataInterval:
     return DataInterval(at(start), at(end))
 
 
+def next_run(timetable: TenantTimetable, restriction: TimeRestriction, last: DataInterval | None = None):
+    """(data interval, start) of the run that follows `last`."""
+    info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+    assert info is not None
+    assert info.data_interval is not None
+    return info.data_interval, info.run_after
+
+
 def runs(timetable: TenantTimetable, since: str, count: int):
     """(window start, window end, start of the run) of the first `count` runs from `since` on."""
     restriction, last = TimeRestriction(at(since), None, True), None
     for _ in range(count):
-        info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
-        last = info.data_interval
-        yield last.start.isoformat(), last.end.isoformat(), info.run_after.isoformat()
+        last, start = next_run(timetable, restriction, last)
+        yield last.start.isoformat(), last.end.isoformat(), start.isoformat()
 
 
 def test_a_run_starts_after_settle_and_jitter_and_its_window_stays():
@@ -56,7 +64,7 @@ def test_days_have_23_and_25_hours_when_clocks_change():
     ]
 
 
-# Midnight does not exist once a year in Santiago, is there twice in Havana and the Azores; Lord Howe moves half an hour.
+# A year's midnights: one is missing in Santiago, one is doubled in Havana and the Azores; Lord Howe moves half an hour.
 @pytest.mark.parametrize(
     "zone",
     ["UTC", "Europe/London", "America/New_York", "America/Santiago", "America/Havana", "Atlantic/Azores",
@@ -67,7 +75,7 @@ def test_every_interval_of_two_years_is_one_day_of_the_zone_and_none_is_missing(
 
     windows = [window_of(datetime.fromisoformat(s), datetime.fromisoformat(e), "day", zone) for s, e, _ in found]
     days = [window.as_of_date for window in windows]
-    assert all(one.end == next_.start for one, next_ in zip(windows, windows[1:], strict=False))
+    assert all(one.end == next_.start for one, next_ in pairwise(windows))
     assert days == [days[0] + timedelta(days=n) for n in range(730)]
 
 
@@ -108,7 +116,7 @@ def test_a_snapshot_too_old_to_be_observed_is_not_scheduled():
     snapshots = TenantTimetable("day", "Europe/Berlin", timedelta(hours=2), observe_within)
 
     oldest = datetime.now(UTC) - observe_within
-    first = snapshots.next_dagrun_info(last_automated_data_interval=None, restriction=FOREVER).data_interval
+    first, _ = next_run(snapshots, FOREVER)
 
     assert first.end >= oldest
     assert first.start < oldest
@@ -118,7 +126,7 @@ def test_after_an_outage_snapshots_go_on_with_what_can_still_be_observed():
     snapshots = TenantTimetable("day", "Europe/Berlin", timedelta(), timedelta(hours=48))
     last = interval("2026-01-09T23:00:00+00:00", "2026-01-10T23:00:00+00:00")
 
-    following = snapshots.next_dagrun_info(last_automated_data_interval=last, restriction=FOREVER).data_interval
+    following, _ = next_run(snapshots, FOREVER, last)
 
     assert following.end >= datetime.now(UTC) - timedelta(hours=48)
 
@@ -126,7 +134,7 @@ def test_after_an_outage_snapshots_go_on_with_what_can_still_be_observed():
 def test_events_are_caught_up_from_the_start():
     events = TenantTimetable("day", "Europe/Berlin", timedelta())
 
-    first = events.next_dagrun_info(last_automated_data_interval=None, restriction=FOREVER).data_interval
+    first, _ = next_run(events, FOREVER)
 
     assert first == interval("2026-01-01T23:00:00+00:00", "2026-01-02T23:00:00+00:00")
 

@@ -1,0 +1,249 @@
+"""One tenant file is one parse unit: what is rewritten, what is not, and who errs when a file is broken."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+
+from tenantdags.dag.bundle import TenantBundle, bundle_configured
+from tests.dag.plans import ROOT
+
+TENANTS = ["acme", "globex", "northwind"]
+TABLES = ["customers", "order_lines", "orders"]
+ALL = sorted(f"{tenant}__{table}" for tenant in TENANTS for table in TABLES)
+BUNDLE_SETTING = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
+CONFIGURED = '[{"name": "tenants", "classpath": "tenantdags.dag.bundle.TenantBundle", "kwargs": {"root": "/x"}}]'
+
+
+@pytest.fixture(autouse=True)
+def storage(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
+    return tmp_path / "bundles"
+
+
+@pytest.fixture
+def bundle(project) -> TenantBundle:
+    made = TenantBundle(name="tenants", root=str(project))
+    made.initialize()
+    return made
+
+
+def dags_of(folder: Path) -> BundleDagBag:
+    """The folder as the dag-processor reads it, safe mode and all."""
+    return BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="tenants")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def changed_by(bundle: TenantBundle, action) -> list[str]:
+    """The loaders that an action and the refresh behind it made Airflow parse again."""
+    before = {path.name: path.stat().st_mtime_ns for path in bundle.path.iterdir()}
+    action()
+    bundle.refresh()
+    after = {path.name: path.stat().st_mtime_ns for path in bundle.path.iterdir()}
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def test_there_is_one_loader_per_tenant_and_every_dag_is_loaded(bundle):
+    found = dags_of(bundle.path)
+
+    assert sorted(path.name for path in bundle.path.iterdir()) == [f"tenant_{tenant}.py" for tenant in TENANTS]
+    assert sorted(found.dags) == ALL
+    assert found.import_errors == {}
+
+
+def test_the_loader_carries_the_tenant_file(bundle, project):
+    loader = bundle.path / "tenant_acme.py"
+    code: dict[str, str] = {}
+    exec(loader.read_text().partition("globals()")[0], code)
+
+    assert code["TENANT_FILE"] == (project / "config/tenants/acme.yaml").read_text()
+    assert code["__doc__"].startswith("config/tenants/acme.yaml as Airflow DAGs.")
+
+
+def test_nothing_changed_means_nothing_is_parsed_again(bundle):
+    assert changed_by(bundle, lambda: None) == []
+
+
+def test_a_touched_file_with_the_same_content_is_not_parsed_again(bundle, project):
+    assert changed_by(bundle, (project / "config/tenants/acme.yaml").touch) == []
+
+
+def test_an_edit_concerns_its_tenant_alone(bundle, project):
+    path = project / "config/tenants/globex.yaml"
+
+    assert changed_by(bundle, lambda: edit(path, "name: ", "name: New ")) == ["tenant_globex.py"]
+
+
+def test_a_change_of_the_defaults_concerns_all(bundle, project):
+    path = project / "config/defaults.yaml"
+
+    assert changed_by(bundle, lambda: edit(path, "poll_seconds: ", "poll_seconds: 1")) == [
+        f"tenant_{tenant}.py" for tenant in TENANTS
+    ]
+
+
+def test_a_contract_concerns_those_who_use_it(bundle, project):
+    edit(project / "config/tenants/globex.yaml", "contract: customers@1", "contract: customers@2")
+    shutil.copy(
+        project / "include/contracts/customers.v1.odcs.yaml", project / "include/contracts/customers.v2.odcs.yaml"
+    )
+    bundle.refresh()
+    path = project / "include/contracts/customers.v2.odcs.yaml"
+
+    assert changed_by(bundle, lambda: path.write_text(path.read_text() + "# a remark\n")) == ["tenant_globex.py"]
+
+
+def test_a_removed_tenant_loses_its_loader(bundle, project):
+    assert changed_by(bundle, (project / "config/tenants/globex.yaml").unlink) == ["tenant_globex.py"]
+    assert sorted(dags_of(bundle.path).dags) == [dag for dag in ALL if not dag.startswith("globex")]
+
+
+def test_a_new_tenant_gets_one(bundle, project):
+    text = (project / "config/tenants/globex.yaml").read_text()
+    new = project / "config/tenants/initech.yaml"
+
+    assert changed_by(bundle, lambda: new.write_text(text.replace("globex", "initech"))) == ["tenant_initech.py"]
+    assert "initech__orders" in dags_of(bundle.path).dags
+
+
+def test_a_lost_loader_is_written_again(bundle):
+    assert changed_by(bundle, (bundle.path / "tenant_acme.py").unlink) == ["tenant_acme.py"]
+
+
+def test_a_broken_tenant_errs_alone_with_file_line_key_and_remedy(bundle, project):
+    edit(project / "config/tenants/acme.yaml", "time_zone: Europe/Berlin", "tme_zone: Europe/Berlin")
+    bundle.refresh()
+
+    found = dags_of(bundle.path)
+
+    assert sorted(found.dags) == [dag for dag in ALL if not dag.startswith("acme")]
+    assert list(found.import_errors) == ["tenant_acme.py"]
+    said = found.import_errors["tenant_acme.py"]
+    assert "\ntenantdags.model.errors.ConfigError: config/tenants/acme.yaml:" in said
+    assert "tme_zone: unknown key, did you mean 'time_zone'?" in said
+
+
+def test_without_tracebacks_the_import_error_is_our_text_alone(bundle, project, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACKS", "False")
+    edit(project / "config/tenants/acme.yaml", "time_zone: Europe/Berlin", "tme_zone: Europe/Berlin")
+    bundle.refresh()
+
+    said = dags_of(bundle.path).import_errors["tenant_acme.py"]
+
+    assert said.splitlines()[0].startswith("config/tenants/acme.yaml:")
+    assert "Traceback" not in said
+
+
+def test_a_tenant_is_mended_by_an_edit(bundle, project):
+    path = project / "config/tenants/acme.yaml"
+    edit(path, "time_zone: Europe/Berlin", "tme_zone: Europe/Berlin")
+    bundle.refresh()
+
+    assert changed_by(bundle, lambda: edit(path, "tme_zone", "time_zone")) == ["tenant_acme.py"]
+    assert sorted(dags_of(bundle.path).dags) == ALL
+
+
+def test_a_file_that_is_not_text_errs_alone(bundle, project):
+    (project / "config/tenants/acme.yaml").write_bytes(b"tenant: acme\nname: \xff\xfe\n")
+    bundle.refresh()
+
+    found = dags_of(bundle.path)
+
+    assert len(found.dags) == 6
+    assert "config/tenants/acme.yaml:" in found.import_errors["tenant_acme.py"]
+
+
+@pytest.mark.parametrize("text", ["", "'''\n", 'a: """\\\n', "x: {{ y }}\n", "a: \u2028\r\nb: \x0b\n"])
+def test_no_text_can_leave_its_quotes(bundle, project, text):
+    (project / "config/tenants/acme.yaml").write_bytes(text.encode())
+    bundle.refresh()
+    code: dict[str, str] = {}
+    exec((bundle.path / "tenant_acme.py").read_text().partition("globals()")[0], code)
+
+    assert code["TENANT_FILE"] == text
+
+
+def test_two_dag_processors_at_once_write_whole_loaders(project):
+    bundles = [TenantBundle(name="tenants", root=str(project)) for _ in range(8)]
+
+    with ThreadPoolExecutor(len(bundles)) as pool:
+        list(pool.map(lambda one: one.initialize(), bundles))
+
+    assert sorted(dags_of(bundles[0].path).dags) == ALL
+    assert sorted(path.name for path in bundles[0].path.iterdir()) == [f"tenant_{tenant}.py" for tenant in TENANTS]
+
+
+def test_a_worker_that_starts_a_task_builds_that_dag_alone(bundle, monkeypatch):
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "globex__orders")
+
+    found = dags_of(bundle.path)
+
+    assert list(found.dags) == ["globex__orders"]
+
+
+def test_dags_without_any_setting_are_the_same_dags(bundle, project):
+    by_bundle, by_folder = dags_of(bundle.path), dags_of(project / "dags")
+
+    assert sorted(by_folder.dags) == ALL
+    assert {i: content(dag) for i, dag in by_folder.dags.items()} == {i: content(d) for i, d in by_bundle.dags.items()}
+    assert by_folder.import_errors == {}
+
+
+def content(dag: DAG) -> dict[str, Any]:
+    """What is stored of a DAG, without where its file lies."""
+    stored = DagSerialization.to_dict(dag)
+    return {**stored, "dag": {k: v for k, v in stored["dag"].items() if k not in ("fileloc", "relative_fileloc")}}
+
+
+def test_without_any_setting_the_good_are_loaded_and_the_broken_are_named(project):
+    edit(project / "config/tenants/acme.yaml", "time_zone: Europe/Berlin", "tme_zone: Europe/Berlin")
+    edit(project / "config/tenants/globex.yaml", "tier: silver", "tier: slver")
+
+    found = dags_of(project / "dags")
+
+    assert sorted(found.dags) == [dag for dag in ALL if dag.startswith("northwind")]
+    assert list(found.import_errors) == ["broken_tenants.py"]
+    said = found.import_errors["broken_tenants.py"]
+    assert "config/tenants/acme.yaml:" in said
+    assert "config/tenants/globex.yaml:" in said
+
+
+def test_the_dags_folder_steps_aside_for_the_bundle(project, monkeypatch):
+    monkeypatch.setenv(BUNDLE_SETTING, CONFIGURED)
+    edit(project / "config/tenants/acme.yaml", "time_zone: Europe/Berlin", "tme_zone: Europe/Berlin")
+
+    found = dags_of(project / "dags")
+
+    assert (found.dags, found.import_errors) == ({}, {})
+
+
+@pytest.mark.parametrize(("setting", "expected"), [(CONFIGURED, True), ("[]", False), ("", False)])
+def test_whether_the_bundle_is_configured(monkeypatch, setting, expected):
+    monkeypatch.setenv(BUNDLE_SETTING, setting)
+
+    assert bundle_configured() is expected
+
+
+def test_files_that_look_unchanged_are_not_read(bundle, project):
+    path = project / "config/tenants/acme.yaml"
+    stat = path.stat()
+
+    def swap_letters():
+        edit(path, "name: Acme", "name: Acne")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    assert changed_by(bundle, swap_letters) == []
+
+
+def test_the_repository_has_exactly_its_nine_dags_by_the_dags_folder():
+    assert sorted(dags_of(ROOT / "dags").dags) == ALL

@@ -1,0 +1,94 @@
+"""Which window a run stands for, and what Airflow is told when a step fails."""
+
+from types import SimpleNamespace
+
+import pendulum
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from tenantdags.dag import run
+from tenantdags.dag.factory import build_dag
+from tenantdags.model.errors import DriftBreaking, SourceUnreachable, WindowRefused
+from tests.dag.plans import plan_of, utc
+
+PLAN = plan_of("acme", "orders")
+
+
+class Ti:
+    def __init__(self):
+        self.xcom = {}
+
+    def xcom_push(self, key, value):
+        self.xcom[key] = value
+
+    def xcom_pull(self, task_ids, key):
+        return None
+
+
+def context_of(start=None, end=None, run_after=None):
+    interval = {"data_interval_start": start, "data_interval_end": end}
+    return interval | {"ti": Ti(), "dag": build_dag(PLAN), "dag_run": SimpleNamespace(run_after=run_after)}
+
+
+def test_the_window_is_the_runs_data_interval():
+    start, end = pendulum.datetime(2026, 11, 20, 23), pendulum.datetime(2026, 11, 21, 23)
+
+    window = run.run_window(PLAN, context_of(start, end))
+
+    assert str(window) == "2026-11-21"
+    assert repr(window.start) == repr(utc("2026-11-20T23:00:00"))
+
+
+def test_a_run_without_an_interval_has_the_last_complete_window():
+    window = run.run_window(PLAN, context_of(run_after=utc("2026-11-22T09:00:00")))
+
+    assert str(window) == "2026-11-21"
+
+
+def test_an_interval_off_the_grid_is_refused():
+    with pytest.raises(WindowRefused, match=r"is not one day of Europe/Berlin; the nearest is .* Remedy: Trigger with"):
+        run.run_window(PLAN, context_of(utc("2026-11-21T00:00:00"), utc("2026-11-22T00:00:00")))
+
+
+def test_a_window_before_the_first_is_refused():
+    with pytest.raises(WindowRefused) as refused:
+        run.run_window(PLAN, context_of(utc("2026-10-30T23:00:00"), utc("2026-10-31T23:00:00")))
+
+    assert str(refused.value) == (
+        "acme orders 2026-10-31: config.invalid: the window lies before first_window 2026-11-01. "
+        "Remedy: Set first_window in config/tenants/acme.yaml to an earlier date."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (SourceUnreachable("acme orders 2026-11-21", "no route.", "Wait."), AirflowException),
+        (DriftBreaking("acme orders 2026-11-21", "a column went.", "Restore it."), AirflowFailException),
+    ],
+)
+def test_only_an_error_that_may_pass_is_retried(error, raised):
+    context = context_of()
+
+    with pytest.raises(AirflowException) as seen, run.failing(context):
+        raise error
+
+    assert type(seen.value) is raised
+    assert str(seen.value) == str(error)
+    assert context["ti"].xcom == {"error": {"kind": error.kind, "text": str(error)}}
+
+
+def test_an_unknown_error_is_told_by_its_type_alone():
+    context = context_of()
+
+    with pytest.raises(ValueError, match="anna@example"), run.failing(context):
+        raise ValueError("anna@example.com is no number")
+
+    assert context["ti"].xcom == {"error": {"kind": "internal", "text": "ValueError; see the log of the task."}}
+
+
+def test_a_step_without_its_predecessors_result_says_what_to_clear():
+    with pytest.raises(AirflowFailException, match="clear extract with its downstream"):
+        run.the_manifest(context_of())
+    with pytest.raises(AirflowFailException, match="clear load with its downstream"):
+        run.the_loaded(context_of())
