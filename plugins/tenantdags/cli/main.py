@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from tenantdags.cli.apply import apply
 from tenantdags.cli.check import check
 from tenantdags.cli.plan import plan
 
@@ -13,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan):
+for _command in (check, plan, apply):
     app.command()(_command)
 
 
