@@ -123,8 +123,28 @@ class PublishOperator(StepOperator):
 class SummariseOperator(StepOperator):
     """Runs on every outcome and decides none."""
 
+    def execute(self, context: Context) -> None:
+        # Also of a window the other steps refused.
+        with run.failing(context):
+            self.step(run.interval_window(self.plan, context), context)
+
     def step(self, window: Window, context: Context) -> None:
-        raise AirflowException("not there yet")
+        from tenantdags.dag.alerts import notify
+        from tenantdags.steps.summarise import summarise
+
+        summary = summarise(
+            self.plan,
+            window,
+            run.run_facts(context),
+            landing=partial(world.landing, self.plan, window),
+            staging=partial(world.staging, self.plan),
+            now=partial(datetime.now, UTC),
+            say=self.log.warning,
+        )
+        context["ti"].xcom_push(run.SUMMARY, summary.head())
+        self.log.info(summary.line)
+        if summary.outcome != "green":
+            notify(self.plan.alerts, "red" if summary.outcome in ("red", "drift") else "error", summary.line)
 
 
 class LoadOperator(DatabricksSubmitRunOperator):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tenantdags.steps.manifest import Manifest
     from tenantdags.steps.report import GateReport, Loaded
+    from tenantdags.steps.summarise import RunFacts, TaskFact
 
 EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD = "extract", "check_extract", "upload", "load"
 CHECK_LOAD, PUBLISH, SUMMARISE = "check_load", "publish", "summarise"
@@ -26,25 +27,27 @@ STEPS = (EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD, CHECK_LOAD, PUBLISH)
 
 # XCom keys
 MANIFEST, REPORT, MANIFEST_URL, LOADED, PUBLISHED = "manifest", "report", "manifest_url", "loaded", "published"
-ERROR, SUMMARY = "error", "summary"
+TRY, ERROR, SUMMARY = "try_number", "error", "summary"
 
 
 def run_window(plan: TablePlan, context: Context) -> Window:
-    """The window of this run's data interval; a run without one (triggered without a date) has the last complete one.
+    """The window this run may work on. Raises WindowRefused for an interval off the tenant's grid or too early."""
+    window = interval_window(plan, context)
+    if window.as_of_date < plan.schedule.first_window:
+        what = f"the window lies before first_window {plan.schedule.first_window}."
+        raise WindowRefused(plan.at(window), what, f"Set first_window in {plan.file} to an earlier date.")
+    return window
 
-    Raises WindowRefused for an interval off the tenant's grid or before first_window.
-    """
+
+def interval_window(plan: TablePlan, context: Context) -> Window:
+    """The window of the run's data interval; a run without one (triggered without a date) has the last complete one."""
     start, end = _interval(context)
     schedule = plan.schedule
     try:
-        window = window_of(start, end, schedule.every, schedule.time_zone)
+        return window_of(start, end, schedule.every, schedule.time_zone)
     except ValueError as error:
         remedy = f"Trigger with a logical date and no data interval, or back-fill with dates of {schedule.time_zone}."
         raise WindowRefused(plan.at("?"), f"the run's data interval {error}.", remedy) from None
-    if window.as_of_date < schedule.first_window:
-        what = f"the window lies before first_window {schedule.first_window}."
-        raise WindowRefused(plan.at(window), what, f"Set first_window in {plan.file} to an earlier date.")
-    return window
 
 
 def _interval(context: Context) -> tuple[datetime, datetime]:
@@ -65,6 +68,7 @@ def _plain(instant: datetime) -> datetime:
 @contextmanager
 def failing(context: Context) -> Iterator[None]:
     """Our errors as Airflow's: worth a retry or not. What went wrong is in XCom before the task fails."""
+    context["ti"].xcom_push(TRY, context["ti"].try_number)
     try:
         yield
     except RunError as error:
@@ -127,3 +131,37 @@ def the_loaded(context: Context) -> Loaded:
     if found is None:
         raise AirflowFailException("load left no result in this run. Remedy: clear load with its downstream.")
     return found
+
+
+def run_facts(context: Context) -> RunFacts:
+    """Everything the steps of this run left behind, as far as they came."""
+    from tenantdags.steps.report import Published
+    from tenantdags.steps.summarise import RunFacts
+
+    published = told(context, PUBLISH, PUBLISHED)
+    ti: Any = context["ti"]
+    ended = {found["task_id"]: found for found in ti.get_task_breadcrumbs(ti.dag_id, ti.run_id)}
+    return RunFacts(
+        run_id=ti.run_id,
+        # Clearing a task makes another attempt of the run, with a summary of its own.
+        attempt=f"{ti.run_id}.{context['dag_run'].clear_number or 0}",
+        tasks=tuple(_task_fact(context, step, ended.get(step, {})) for step in STEPS),
+        manifest=manifest_if_any(context),
+        gates=gate_reports(context),
+        loaded=loaded_if_any(context),
+        published=Published(**published) if published else None,
+    )
+
+
+def _task_fact(context: Context, step: str, ended: Mapping[str, Any]) -> TaskFact:
+    from tenantdags.steps.summarise import TaskFact
+
+    error = told(context, step, ERROR) or {}
+    return TaskFact(
+        task_id=step,
+        state=ended.get("state"),
+        try_number=told(context, step, TRY) or 0,
+        seconds=ended.get("duration"),
+        error_kind=error.get("kind"),
+        error_text=error.get("text"),
+    )
