@@ -38,7 +38,7 @@ written from the code (`python -m tests.regenerate`); a test keeps it true.
 A value is looked for in the table, then in its tenant, its tier and the defaults; the first that says it wins, whole
 (lists and mappings are replaced, never merged). Files are plain YAML: no anchors, no tags, no duplicate keys, times of
 day in quotes. A duration is a whole number with a unit: `90s`, `45m`, `2h`, `3d`. A name is a small letter, then up to
-30 small letters, digits or `_`. Only ids of Airflow connections stand in files, never secrets.
+30 small letters, digits or single `_`. Only ids of Airflow connections stand in files, never secrets.
 
 Whole examples: [acme](../config/tenants/acme.yaml) in a shared database, [globex](../config/tenants/globex.yaml) with
 its own, [northwind](../config/tenants/northwind.yaml) with no more than it must say, and

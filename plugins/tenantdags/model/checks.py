@@ -22,6 +22,10 @@ TABLE: Path = ("schema", 0)
 # constructs on which Python, DuckDB (RE2) and Spark (Java) would disagree
 _UNPORTABLE = re.compile(r"\\[1-9dDwWsSbBAZzpP]|\(\?[^:]|[*+?}]\+")
 _RULE_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_DIMENSIONS: dict[CheckKind, str] = {
+    "unique": "uniqueness", "row_count": "completeness", "null_count": "completeness", "null_percent": "completeness",
+    "reconcile": "accuracy",
+}  # fmt: skip
 _PER_COLUMN = ("nullValues", "missingValues", "invalidValues")
 
 
@@ -371,7 +375,8 @@ def _check(
 ) -> Check:
     entry, rule_id = rule.entry, rule.entry.id or ""
     return Check(
-        id=rule_id, kind=kind, name=entry.name or rule_id.replace("_", " "), dimension=entry.dimension or "conformity",
+        id=rule_id, kind=kind, name=entry.name or rule_id.replace("_", " "),
+        dimension=entry.dimension or _DIMENSIONS.get(kind, "conformity"),
         severity=entry.severity, columns=columns, threshold=threshold, arguments=arguments,
     )  # fmt: skip
 

@@ -28,9 +28,9 @@ from tenantdags.model.sqltype import SqlType
 from tenantdags.model.validate import validate
 
 RESERVED = ("tenant_id", "as_of_date", "window_start")
-FILE_NAME = re.compile(r"(?P<table>[a-z][a-z0-9_]{0,30})\.v(?P<major>[1-9]\d{0,3})\.odcs\.yaml")
+FILE_NAME = re.compile(r"(?P<table>(?!.*__)[a-z][a-z0-9_]{0,30})\.v(?P<major>[1-9]\d{0,3})\.odcs\.yaml")
 _EXACT = ("tinyint", "smallint", "int", "bigint", "decimal", "money", "smallmoney")
-_NEVER_READ = ("rowversion", "timestamp")
+_BINARY = ("binary", "varbinary", "image", "rowversion", "timestamp")  # the standard has no word for bytes
 _LOGICAL = {
     "integer": ("tinyint", "smallint", "int", "bigint", "decimal"),
     "number": (*_EXACT, "real", "float"),
@@ -38,7 +38,7 @@ _LOGICAL = {
     "date": ("date",),
     "time": ("time",),
     "timestamp": ("datetime", "smalldatetime", "datetime2", "datetimeoffset"),
-    "string": ("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "uniqueidentifier"),
+    "string": ("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "uniqueidentifier", *_BINARY),
 }
 
 
@@ -168,10 +168,8 @@ def _check_column(column: Column, path: Path, problems: Problems) -> None:
         problems.add((*path, "customProperties"), f"only text can be hashed, not {column.type}; use handling: drop")
     if column.key_position is not None and not column.loaded:
         problems.add((*path, "customProperties"), "a key column cannot be dropped; use handling: hash")
-    if column.hashed and column.type.length == -1 and column.key_position is not None:
+    if column.key_position is not None and column.type.length == -1:
         problems.add((*path, "physicalType"), "a key column needs a bounded length, not max")
-    if column.type.name in _NEVER_READ and column.measure:
-        problems.add((*path, "physicalType"), f"{column.type} cannot be a measure")
 
 
 def _window_value(table: SchemaObject) -> WindowValue | None:

@@ -20,7 +20,7 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 _CORE = "tag:yaml.org,2002:"
 _CLOCK = re.compile(r"\d{1,3}(:[0-5]?\d)+(\.\d*)?")
-_DECIMAL = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+_DECIMAL = re.compile(r"[-+]?(0|[1-9]\d{0,37})(\.\d{1,37})?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 

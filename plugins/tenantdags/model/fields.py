@@ -64,9 +64,11 @@ def _clock(value: Any) -> time:
 
 
 def _day(value: Any) -> date:
-    if isinstance(value, date):
-        return value
-    raise refused(f"{value!r} is not a date; write it without quotes: 2026-11-01")
+    if not isinstance(value, date):
+        raise refused(f"{value!r} is not a date; write it without quotes: 2026-11-01")
+    if not 1990 <= value.year <= 2100:
+        raise refused(f"{value} is out of range; 1990 to 2100 are allowed")
+    return value
 
 
 def _zone(name: str) -> str:
@@ -110,7 +112,11 @@ def iso_duration(value: timedelta) -> str:
 
 
 Name = Annotated[
-    str, _matching(r"[a-z][a-z0-9_]{0,30}", "is not a name: a small letter, then up to 30 small letters, digits or _")
+    str,
+    _matching(  # two _ in a row part tenant and table in DAG ids
+        r"(?!.*__)[a-z][a-z0-9_]{0,30}",
+        "is not a name: a small letter, then up to 30 small letters, digits or single _",
+    ),
 ]
 ConnectionId = Annotated[
     str,

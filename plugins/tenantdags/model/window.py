@@ -41,8 +41,11 @@ def day_window(as_of_date: date, zone: str) -> Window:
 
 def window_at(instant: datetime, every: Every, zone: str) -> Window:
     """The cell of the tenant's calendar grid in which an aware instant lies."""
-    local = instant.astimezone(ZoneInfo(zone))
-    return day_window(local.date(), zone) if every == "day" else _hour_window(instant.astimezone(UTC), local.date())
+    if every == "day":
+        return day_window(instant.astimezone(ZoneInfo(zone)).date(), zone)
+    start = instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    as_of_date = start.astimezone(ZoneInfo(zone)).date()
+    return Window(start=start, end=start + timedelta(hours=1), as_of_date=as_of_date, every="hour")
 
 
 def window_of(start: datetime, end: datetime, every: Every, zone: str) -> Window:
@@ -58,11 +61,6 @@ def window_of(start: datetime, end: datetime, every: Every, zone: str) -> Window
             f"the nearest is [{expected.start:%Y-%m-%dT%H:%M:%SZ}, {expected.end:%Y-%m-%dT%H:%M:%SZ})"
         )
     return expected
-
-
-def _hour_window(start: datetime, as_of_date: date) -> Window:
-    hour = start.replace(minute=0, second=0, microsecond=0)
-    return Window(start=hour, end=hour + timedelta(hours=1), as_of_date=as_of_date, every="hour")
 
 
 def _local_midnight(day: date, zone: str) -> datetime:
