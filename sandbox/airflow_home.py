@@ -37,6 +37,23 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "triggerer": ("--skip-serve-logs",),
 }
 
+_SMALL_MACHINE: Mapping[str, Any] = {
+    "core__parallelism": 3,
+    "core__mp_start_method": "fork",
+    "core__default_task_retry_delay": 10,
+    "scheduler__scheduler_idle_sleep_time": 0.5,
+    "scheduler__task_instance_heartbeat_timeout": 60,
+    "triggerer__capacity": 100,
+    "dag_processor__parsing_processes": 1,
+    "dag_processor__refresh_interval": 5,
+    "dag_processor__bundle_refresh_check_interval": 2,
+    "dag_processor__min_file_process_interval": 3600,
+    "api__auto_refresh_interval": 3,
+    "logging__uvicorn_logging_level": "WARNING",
+    "openlineage__disabled": True,
+    "dag_factory__enable_telemetry": False,
+}
+
 
 @dataclass(frozen=True)
 class Component:
@@ -95,14 +112,15 @@ class Airflow:
     """Airflow in `home`, with the plugins and configuration of `project` and the connections in `env`.
 
     Settings are for a small machine: few workers, short sleeps. All secrets are made in the home, readable by its
-    owner alone. `bundle=False` leaves Airflow's default of a plain dags folder.
+    owner alone. `bundle=False` leaves Airflow's default of a plain dags folder; `settings` (`section__key`) come last.
     """
 
     def __init__(
-        self, home: Path, project: Path, env: Mapping[str, str], *, bundle: bool = True, parallelism: int = 3
-    ) -> None:
+        self, home: Path, project: Path, env: Mapping[str, str], *, bundle: bool = True,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self.home, self.project = home.resolve(), project.resolve()
-        self.connections, self.bundle, self.parallelism = dict(env), bundle, parallelism
+        self.connections, self.bundle, self.own_settings = dict(env), bundle, dict(settings or {})
         self.components = [Component(name, self.home) for name in COMPONENTS]
 
     @property
@@ -179,7 +197,7 @@ class Airflow:
 
     def settings(self) -> dict[str, Any]:
         """What differs from Airflow's defaults, as `section__key`."""
-        return {**self._security(), **self._places(), **self._speed()}
+        return {**self._security(), **self._places(), **_SMALL_MACHINE, **self.own_settings}
 
     def _security(self) -> dict[str, Any]:
         state = self._state()
@@ -210,23 +228,6 @@ class Airflow:
             bundles = [{"name": "tenants", "classpath": BUNDLE, "kwargs": {"root": str(self.project)}}]
             places["dag_processor__dag_bundle_config_list"] = json.dumps(bundles)
         return places
-
-    def _speed(self) -> dict[str, Any]:
-        return {
-            "core__parallelism": self.parallelism,
-            "core__mp_start_method": "fork",
-            "scheduler__scheduler_idle_sleep_time": 0.5,
-            "scheduler__task_instance_heartbeat_timeout": 60,
-            "triggerer__capacity": 100,
-            "dag_processor__parsing_processes": 1,
-            "dag_processor__refresh_interval": 5,
-            "dag_processor__bundle_refresh_check_interval": 2,
-            "dag_processor__min_file_process_interval": 3600,
-            "api__auto_refresh_interval": 3,
-            "logging__uvicorn_logging_level": "WARNING",
-            "openlineage__disabled": True,
-            "dag_factory__enable_telemetry": False,
-        }
 
     def _state(self) -> dict[str, Any]:
         path = self.home / "state.json"

@@ -93,7 +93,7 @@ class Demo:
 
     def _apply(self) -> None:
         env = {**os.environ, **self.world.env(), "AIRFLOW_HOME": str(self.home)}
-        command = [sys.executable, "-m", "tenantdags.cli.main", "apply"]
+        command = [Path(sys.executable).with_name("tenantdags"), "apply"]
         with self.console.status("tenantdags apply"):
             done = subprocess.run(command, cwd=self.project, env=env, capture_output=True, text=True, check=False)
         if done.returncode:

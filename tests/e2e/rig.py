@@ -1,0 +1,195 @@
+"""The whole outside world and two Airflows for the end-to-end tests: one with all its processes, one in-process."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sandbox.airflow_home import Airflow
+from sandbox.project import copy_project
+from sandbox.recount import Cell, Recount
+from sandbox.seed import seed
+from sandbox.services import ROOT
+from sandbox.world import TENANTS, World
+
+DAYS = 8  # seeded before yesterday
+SCHEDULED = 3  # windows that the scheduler catches up on
+RUNNER = Path(__file__).with_name("in_process.py")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run came to."""
+
+    run_id: str
+    state: str
+    states: dict[str, str | None]
+    xcoms: dict[str, dict[str, Any]] = field(repr=False)
+    log: str = field(repr=False, default="")
+
+    def xcom(self, task_id: str, key: str) -> Any:
+        return self.xcoms.get(task_id, {}).get(key)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.xcom("summarise", "summary") or {}
+        return found
+
+    @property
+    def errors(self) -> dict[str, dict[str, str]]:
+        """Per failed task its error's `kind` and `text`."""
+        return {task: xcom["error"] for task, xcom in self.xcoms.items() if "error" in xcom}
+
+
+class Runner:
+    """The process of in_process.py, on an Airflow home of its own."""
+
+    def __init__(self, home: Path, project: Path, env: Mapping[str, str], template: Path) -> None:
+        self.project, self.airflow = project, Airflow(home, project, env)
+        self.airflow.prepare(template)
+        self.log_file = home / "logs" / "in_process.log"
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        python_path = f"{ROOT}:{ROOT / 'plugins'}"
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, str(RUNNER)], env={**self.airflow.env(), "PYTHONPATH": python_path}, cwd=home,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+
+    def run(self, cell: Cell) -> Outcome:
+        """Run the window; the second time the same run is cleared and runs again."""
+        at = self.log_file.stat().st_size
+        noon = cell.bounds[1] + timedelta(hours=12)  # the last complete window before it is the cell's
+        dag_id = f"{cell.tenant}__{cell.table}"
+        answer = self._ask(do="run", root=str(self.project), dag_id=dag_id, logical_date=noon.isoformat())
+        return Outcome(**answer, log=self.log_file.read_bytes()[at:].decode(errors="replace"))
+
+    @contextmanager
+    def environment(self, **changes: str | None) -> Iterator[None]:
+        """Variables of the runner's process for a while; None removes one."""
+        before = self.airflow.env()
+        self._ask(do="environment", changes=changes)
+        try:
+            yield
+        finally:
+            self._ask(do="environment", changes={name: before.get(name) for name in changes})
+
+    @contextmanager
+    def config(self, file: str, pattern: str, new: str) -> Iterator[None]:
+        """One change of one file of the runner's project for a while."""
+        path = self.project / file
+        before = path.read_text()
+        after, count = re.subn(pattern, new, before, flags=re.MULTILINE)
+        assert count == 1, f"{pattern!r} stands {count} times in {file}"
+        path.write_text(after)
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    def stop(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(20)
+
+    def _ask(self, **command: Any) -> dict[str, Any]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, f"the runner died:\n{self.log_file.read_text()[-3000:]}"
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
+class Rig:
+    """World, seed, `tenantdags apply`, and the two Airflows with a project each, all under one folder.
+
+    The scheduler has acme's orders alone, so that what it does by itself is soon done; the in-process runner has every
+    DAG. Neither has retries that wait.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.world = World(folder / "run")
+        self.recount = Recount(self.world)
+        self.yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        self.first = self.yesterday - timedelta(days=DAYS - 1)
+
+    def up(self) -> None:
+        self.world.up()
+        seed(self.world.sqlserver, self.yesterday, days=DAYS)
+        everything = self._project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
+        scheduled = self._project("scheduled", {"acme": self.scheduled[0].as_of_date}, retries=2)
+        _only_table(scheduled / "config/tenants/acme.yaml", "orders")
+        self.tenantdags(everything, "apply")
+        self.airflow = Airflow(self.folder / "airflow", scheduled, self.world.env(), settings=_QUICK)
+        self.airflow.prepare()
+        template = self.folder / "migrated.db"
+        shutil.copyfile(self.airflow.database, template)
+        self.airflow.up()
+        self.runner = Runner(self.folder / "runner", everything, self.world.env(), template)
+
+    def down(self) -> None:
+        self.runner.stop()
+        self.airflow.down(seconds=5)
+        self.world.down()
+
+    @property
+    def scheduled(self) -> list[Cell]:
+        """The windows that the scheduler runs by itself, oldest first."""
+        last = self.due
+        return [Cell("acme", "orders", last - timedelta(days=back)) for back in reversed(range(SCHEDULED))]
+
+    @property
+    def due(self) -> date:
+        """The newest day whose run is due in every tenant's zone: yesterday, or in the first hours the day before."""
+        return (datetime.now(UTC) - timedelta(hours=10)).date() - timedelta(days=1)
+
+    def cell(self, tenant: str, table: str, back: int) -> Cell:
+        """The window `back` days before the newest due one."""
+        return Cell(tenant, table, self.due - timedelta(days=back))
+
+    def tenantdags(self, project: Path, *words: str) -> str:
+        program = Path(sys.executable).with_name("tenantdags")
+        env = {**Airflow(self.folder / "cli", project, self.world.env()).env()}
+        done = subprocess.run([program, *words], cwd=project, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _project(self, name: str, first: Mapping[str, date], retries: int) -> Path:
+        project = copy_project(self.folder / name, self.folder / f"{name}_staging", first)
+        (project / "include").unlink()
+        shutil.copytree(ROOT / "include", project / "include")
+        defaults = project / "config" / "defaults.yaml"
+        defaults.write_text(re.sub(r"retries: \d", f"retries: {retries}", defaults.read_text()))
+        return project
+
+
+_QUICK = {"core__default_task_retry_delay": 3}
+
+
+def _only_table(file: Path, table: str) -> None:
+    """Leave one table in a tenant file."""
+    head, _, tables = file.read_text().partition("\ntables:")
+    blocks = re.split(r"\n(?=  \w+:)", tables)
+    kept = [block for block in blocks if block.startswith(f"  {table}:")]
+    file.write_text("\n".join([f"{head}\ntables:", *kept]).rstrip() + "\n")
+
+
+def wait_until(seen: Any, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < deadline, f"not seen within {seconds:.0f} s: {what}"
+        time.sleep(0.3)

@@ -1,0 +1,136 @@
+"""Outcomes through Airflow's own scheduler, executor and triggerer, as an installation runs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psutil
+import pytest
+
+from sandbox.airflow_api import AirflowApi
+from sandbox.recount import Cell
+from sandbox.seed import break_window, repair_window
+from sandbox.services import SandboxError
+from tests.e2e.rig import Rig, wait_until
+from tests.e2e.test_outcomes import GREEN, red_at
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(420)]
+DAG = "acme__orders"
+
+
+@pytest.fixture
+def api(rig: Rig) -> Iterator[AirflowApi]:
+    yield rig.airflow.api
+    rig.world.databricks.clear_faults()
+
+
+def run_id_of(api: AirflowApi, cell: Cell) -> str:
+    """The one run of a window."""
+    start = cell.bounds[0]
+    found = [r["dag_run_id"] for r in api.runs(DAG) if datetime.fromisoformat(r["data_interval_start"]) == start]
+    assert len(found) == 1, f"{cell}: {found}"
+    return str(found[0])
+
+
+def run_again(api: AirflowApi, cell: Cell) -> tuple[str, dict[str, str | None]]:
+    run_id = run_id_of(api, cell)
+    api.clear_run(DAG, run_id)
+    return api.wait_for_run(DAG, run_id), api.states(DAG, run_id)
+
+
+def databricks_runs(rig: Rig, load_id: str) -> list[dict[str, Any]]:
+    return [run for run in rig.world.databricks.runs() if load_id in run["run_name"]]
+
+
+@pytest.fixture
+def caught_up(rig: Rig, api: AirflowApi) -> list[Cell]:
+    """The windows that the scheduler has run by itself."""
+    starts = {cell.bounds[0] for cell in rig.scheduled}
+
+    def ended() -> bool:
+        runs = [r for r in api.runs(DAG) if datetime.fromisoformat(r["data_interval_start"]) in starts]
+        return len(runs) == len(starts) and all(r["state"] in ("success", "failed") for r in runs)
+
+    wait_until(ended, 240, "catch-up")
+    return rig.scheduled
+
+
+def test_the_scheduler_publishes_every_due_window(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
+    for cell in caught_up:
+        seen, rows = rig.recount.visible(cell), rig.recount.source(cell)
+        assert api.states(DAG, run_id_of(api, cell)) == GREEN
+        assert (seen.rows, seen.keys, seen.generation) == (rows, rows, 1)
+
+
+def test_a_red_window_and_its_repair(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
+    cell = caught_up[-1]
+    before = rig.recount.visible(cell)
+    break_window(rig.world.sqlserver, cell.tenant, cell.as_of_date)
+
+    assert run_again(api, cell) == ("failed", red_at("check_extract"))
+    summary = api.xcom(DAG, run_id_of(api, cell), "summarise", "summary")
+    assert "pk_unique" in summary["line"]
+    assert rig.recount.visible(cell) == before
+
+    repair_window(rig.world.sqlserver, cell.tenant, cell.as_of_date)
+    assert run_again(api, cell) == ("success", GREEN)
+    after = rig.recount.visible(cell)
+    assert (after.rows, after.keys, after.generation) == (before.rows, before.keys, before.generation + 1)
+
+
+def test_a_load_killed_after_its_submit_takes_up_the_same_run(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
+    cell = caught_up[0]
+    run_id, appended = run_id_of(api, cell), rig.recount.appended(cell)
+    rig.world.databricks.fault("get_stall", seconds=20.0)
+    api.clear_run(DAG, run_id)
+    wait_until(lambda: not rig.world.databricks.faults(), 60, "the load has submitted its run and asks for it")
+
+    task = api.tasks(DAG, run_id)["load"]
+    assert task["state"] == "running"
+    assert psutil.pid_exists(task["pid"])
+    os.kill(task["pid"], signal.SIGKILL)
+
+    assert api.wait_for_run(DAG, run_id) == "success"
+    manifest = api.xcom(DAG, run_id, "extract", "manifest")
+    assert api.tasks(DAG, run_id)["load"]["try_number"] == task["try_number"] + 1
+    assert len(databricks_runs(rig, manifest["load_id"])) == 1
+    assert rig.recount.appended(cell) == appended + 1
+    seen, rows = rig.recount.visible(cell), rig.recount.source(cell)
+    assert (seen.rows, seen.keys) == (rows, rows)
+
+
+def test_a_load_cleared_on_a_published_run_changes_no_row(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
+    cell = caught_up[1]
+    run_id, before, appended = run_id_of(api, cell), rig.recount.visible(cell), rig.recount.appended(cell)
+    load_id = api.xcom(DAG, run_id, "extract", "manifest")["load_id"]
+
+    api.clear_tasks(DAG, run_id, "load")
+
+    assert api.wait_for_run(DAG, run_id) == "success"
+    after = rig.recount.visible(cell)
+    assert len(databricks_runs(rig, load_id)) == 2
+    assert rig.recount.appended(cell) == appended + 1
+    assert (after.rows, after.keys, after.generation) == (before.rows, before.keys, before.generation + 1)
+
+
+def test_overlapping_backfills_double_nothing(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
+    before = [rig.recount.visible(cell) for cell in caught_up]
+    one, two, three = (cell.bounds[0] for cell in caught_up)
+
+    first = api.backfill(DAG, one, two, again=True)
+    with pytest.raises(SandboxError, match="already a running backfill"):
+        api.backfill(DAG, two, three, again=True)
+    wait_until(lambda: api.get(f"/backfills/{first['id']}")["completed_at"], 180, "the first backfill")
+    second = api.backfill(DAG, two, three, again=True)
+    wait_until(lambda: api.get(f"/backfills/{second['id']}")["completed_at"], 180, "the second backfill")
+
+    after = [rig.recount.visible(cell) for cell in caught_up]
+    assert [seen.rows for seen in after] == [seen.rows for seen in before]
+    assert [seen.keys for seen in after] == [seen.keys for seen in before]
+    published = [new.generation - old.generation for new, old in zip(after, before, strict=True)]
+    assert published == [1, 2, 1]
+    assert {run["state"] for run in api.runs(DAG)} == {"success"}
