@@ -51,11 +51,11 @@ def load_tenant(root: Path, tenant: str, text: str | None = None) -> tuple[Table
     Raises ConfigError with every problem of these files and of no other tenant's.
     """
     document, said, defaults = _tenant_and_defaults(Path(root), tenant, text)
-    contracts = _contracts_of(Path(root), document, said)
     problems = Problems(document)
     _check_tenant(tenant, said, defaults, problems)
-    inputs = (Inputs(said, table, defaults, contracts, document.file) for table in said.tables)
-    plans = [table_plan(i, problems) for i in inputs]
+    contracts = _contracts_of(Path(root), said, problems)
+    readable = [table for table, its in said.tables.items() if its.contract in contracts]
+    plans = [table_plan(Inputs(said, table, defaults, contracts, document.file), problems) for table in readable]
     if problems.found:
         raise ConfigError(problems.found)
     return tuple(plan for plan in plans if plan)
@@ -185,20 +185,18 @@ def _tenant_and_defaults(root: Path, tenant: str, text: str | None) -> tuple[Doc
     return document, said, defaults
 
 
-def _contracts_of(root: Path, document: Document, tenant: Tenant) -> dict[str, Contract]:
+def _contracts_of(root: Path, tenant: Tenant, problems: Problems) -> dict[str, Contract]:
+    """The contracts the tenant names, without those that have problems of their own."""
     found: dict[str, Contract] = {}
-    problems: list[Problem] = []
     for table, said in tenant.tables.items():
         if not _contract_path(root, said.contract).is_file():
             text = f"contract {said.contract!r} does not exist{suggestion(said.contract, contract_refs(root))}"
-            problems.append(document.problem(("tables", table, "contract"), text))
+            problems.add(("tables", table, "contract"), text)
             continue
         try:
             found[said.contract] = load_contract(root, said.contract)
         except ConfigError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ConfigError(problems)
+            problems.found.extend(error.problems)
     return found
 
 

@@ -1,0 +1,97 @@
+"""The text of `tenantdags check` and `plan`, their exit codes, and what they do without."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tenantdags.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+PLANS = ROOT / "tests/golden/plans"
+CASES = ROOT / "tests/tenants/bad"
+
+
+@pytest.fixture
+def project(tmp_path):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "include/contracts", tmp_path / "include/contracts")
+    return tmp_path
+
+
+def run(*words: str | Path):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_good_project_is_one_line(project):
+    done = run("check", "--project", project)
+
+    assert (done.exit_code, done.stdout) == (0, "3 tenants, 9 tables, 114 checks: no problems\n")
+
+
+def test_problems_are_printed_one_per_line_and_counted(project):
+    shutil.copy(CASES / "many_problems_at_once/tenant.yaml", project / "config/tenants/acme.yaml")
+    done = run("check", "--project", project)
+
+    assert (done.exit_code, done.stderr) == (1, "5 problems\n")
+    assert done.stdout == (CASES / "many_problems_at_once/expected.txt").read_text()
+
+
+def test_a_plan_of_one_table_is_its_golden_file():
+    done = run("plan", "acme", "orders", "--project", ROOT)
+
+    assert (done.exit_code, done.stdout) == (0, (PLANS / "acme__orders.txt").read_text())
+
+
+def test_plans_of_a_tenant_are_in_its_files_order_parted_by_an_empty_line():
+    done = run("plan", "globex", "--project", ROOT)
+    expected = [(PLANS / f"globex__{table}.txt").read_text() for table in ("customers", "orders", "order_lines")]
+
+    assert done.stdout == "\n".join(expected)
+
+
+def test_all_plans_are_printed_when_none_is_named():
+    done = run("plan", "--project", ROOT)
+
+    assert done.stdout.count("dag: ") == 9
+
+
+def test_one_tenant_can_be_planned_beside_a_broken_one(project):
+    (project / "config/tenants/globex.yaml").write_text("tenant: [")
+
+    assert run("plan", "acme", "--project", project).exit_code == 0
+    assert run("plan", "globex", "--project", project).exit_code == 1
+    assert run("plan", "--project", project).exit_code == 1
+
+
+def test_a_tenant_or_table_that_does_not_exist_is_told_with_the_nearest():
+    tenant, table = run("plan", "acne", "--project", ROOT), run("plan", "acme", "ordrs", "--project", ROOT)
+
+    assert (tenant.exit_code, tenant.stderr) == (1, "no tenant 'acne', did you mean 'acme'?\n")
+    assert (table.exit_code, table.stderr) == (1, "acme has no table 'ordrs', did you mean 'orders'?\n")
+
+
+WITHOUT_AIRFLOW = """
+import sys
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"airflow", "azure", "mssql_python", "requests", "soda_core", "duckdb", "pyarrow"}:
+            raise ImportError(f"{name} was imported")
+sys.meta_path.insert(0, Nothing())
+from tenantdags.cli.main import app
+app(sys.argv[1:], prog_name="tenantdags")
+"""
+
+
+@pytest.mark.parametrize(("words", "first"), [(["check"], "3 tenants"), (["plan", "acme"], "dag: acme__customers")])
+def test_commands_need_neither_airflow_nor_any_client(words, first, tmp_path):
+    environment = {"PYTHONPATH": str(ROOT / "plugins"), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", WITHOUT_AIRFLOW, *words, "--project", str(ROOT)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(first)

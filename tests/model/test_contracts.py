@@ -1,0 +1,77 @@
+"""What the seed contracts promise, and that they are contracts for everyone else too."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from open_data_contract_standard.model import OpenDataContractStandard
+
+from tenantdags.model.checks import _pattern_problem
+from tenantdags.model.contract import Contract
+from tenantdags.model.odcs import standard_problems
+from tenantdags.model.project import contract_refs, load_contract
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "include/contracts").glob("*.odcs.yaml"))
+
+
+def contract(ref: str) -> Contract:
+    return load_contract(ROOT, ref)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_contract_is_valid_for_the_standard_and_its_library(path):
+    assert standard_problems(path.name, path.read_text()) == ()
+    assert OpenDataContractStandard.from_file(str(path)).kind == "DataContract"
+
+
+@pytest.mark.parametrize("ref", contract_refs(ROOT))
+def test_personal_columns_are_hashed_or_dropped(ref):
+    personal = [c for c in contract(ref).columns if c.pii or c.classification == "restricted"]
+
+    assert all(c.hashed or not c.loaded for c in personal)
+
+
+def test_orders_are_found_by_their_own_date():
+    window = contract("orders@1").window
+
+    assert (window.column, str(window.column_type), window.parent) == ("order_date", "datetime2(3)", None)
+
+
+def test_order_lines_are_found_by_their_orders_date():
+    window = contract("order_lines@1").window
+
+    assert (window.column, str(window.column_type)) == ("order_date", "datetime2(3)")
+    assert window.parent is not None
+    assert (window.parent.contract, window.parent.table, window.parent.on) == (
+        "orders@1", "Orders", (("order_id", "order_id"),),
+    )  # fmt: skip
+
+
+def test_customers_are_a_snapshot_that_may_be_observed_for_two_days():
+    customers = contract("customers@1")
+
+    assert (customers.mode, customers.window.column) == ("snapshot", None)
+    assert customers.window.observe_within == timedelta(hours=48)
+
+
+def test_value_rules_on_hashed_columns_are_seen_before_hashing_and_no_others():
+    seen = {c.id for ref in contract_refs(ROOT) for c in contract(ref).checks if c.before_hashing}
+
+    assert seen == {"customer_id_pattern", "email_shape", "phone_pattern"}
+
+
+def test_a_key_that_a_contract_guards_itself_is_not_checked_twice():
+    unique = [c for c in contract("order_lines@1").checks if c.kind == "unique"]
+
+    assert [(c.id, c.columns) for c in unique] == [("pk_unique", ("order_id", "line_no"))]
+
+
+@pytest.mark.parametrize("pattern", ["^(CARD|CASH)$", "^[A-Z|]{2}$", r"^a\|b$", "^[^|)(]+$", "^(?:a|(b|c))$", "^[]|]$"])
+def test_a_bound_pattern_is_accepted(pattern):
+    assert _pattern_problem(pattern) is None
+
+
+@pytest.mark.parametrize("pattern", ["^a|b$", "^(a)|(b)$", "a$", "^a", r"^\d$", r"^(a)\1$", "^(?=a)a$", "^a++$", "^($"])
+def test_a_pattern_that_engines_read_differently_or_match_in_part_is_refused(pattern):
+    assert _pattern_problem(pattern)
