@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.alias_generators import to_camel
 
 from tenantdags.model.contract import Handling, Mode, Severity
-from tenantdags.model.fields import ContractRef, Duration, SqlName, Strict, refused
+from tenantdags.model.fields import ContractRef, PositiveDuration, SqlName, Strict, refused
 from tenantdags.model.thresholds import CamelBounds
 
 _COMMON = ("businessName", "deprecated", "synonyms", "authoritativeDefinitions", "tags")
@@ -81,7 +81,9 @@ class WindowValue(Strict):
     through: Through | None = Field(None, description="the parent whose column that is")
     changed: str | None = Field(None, description="the column that moves when a row changes")
     allow_empty: bool = Field(False, description="whether a window without rows is legal")
-    observe_within: Duration | None = Field(None, description="snapshots: how long after its end a window may be read")
+    observe_within: PositiveDuration | None = Field(
+        None, description="snapshots: how long after its end a window may be read"
+    )
 
 
 class WindowProperty(_Ours):

@@ -30,6 +30,7 @@ from tenantdags.model.validate import validate
 RESERVED = ("tenant_id", "as_of_date", "window_start")
 FILE_NAME = re.compile(r"(?P<table>(?!.*__)[a-z][a-z0-9_]{0,30})\.v(?P<major>[1-9]\d{0,3})\.odcs\.yaml")
 _EXACT = ("tinyint", "smallint", "int", "bigint", "decimal", "money", "smallmoney")
+_DAYS = {"d": 1, "y": 365}
 _BINARY = ("binary", "varbinary", "image", "rowversion", "timestamp")  # the standard has no word for bytes
 _LOGICAL = {
     "integer": ("tinyint", "smallint", "int", "bigint", "decimal"),
@@ -67,14 +68,14 @@ def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
     _check_columns(columns, problems)
     window = _window(table, columns, parent, problems)
     checks = compile_checks(table, columns, problems)
-    rights = _rights(table, columns, problems)
+    rights, retention = _rights(table, columns, problems), _retention(shape, problems)
     if problems.found:
         raise ConfigError(problems.found)
     return Contract(
         table=name, major=major, version=shape.version, file=file, name=shape.name, purpose=shape.description.purpose,
         grain=table.data_granularity_description, source_table=table.physical_name, mode=_mode(table, problems),
         columns=columns, window=window, checks=checks, additive=_additive(table), owner=_owner(shape),
-        runbook=_runbook(shape), retention_days=_retention(shape), rights=rights,
+        runbook=_runbook(shape), retention_days=retention, rights=rights,
     )  # fmt: skip
 
 
@@ -278,6 +279,9 @@ def _parent_join(
         if mine is None or theirs is None:
             lacking = "this contract" if mine is None else f"contract {parent.ref}"
             problems.add((*path, "on", i), f"{name!r} is not a column of {lacking}")
+        elif mine.type != theirs.type:
+            types = f"{mine.type} here and {theirs.type} in {parent.ref}"
+            problems.add((*path, "on", i), f"{name} is {types}; joined columns must have one type")
         else:
             pairs.append((mine.source_name, theirs.source_name))
     return ParentJoin(contract=parent.ref, table=parent.source_table, on=tuple(pairs))
@@ -310,7 +314,10 @@ def _runbook(shape: ContractFile) -> str | None:
     return next((p.value for p in shape.custom_properties if isinstance(p, RunbookProperty)), None)
 
 
-def _retention(shape: ContractFile) -> int | None:
-    days = {"d": 1, "y": 365}
-    found = next((s for s in shape.sla_properties if s.property == "retention"), None)
-    return int(found.value) * days.get(found.unit or "d", 1) if found and isinstance(found.value, int) else None
+def _retention(shape: ContractFile, problems: Problems) -> int | None:
+    for i, promise in enumerate(shape.sla_properties):
+        if promise.property == "retention":
+            if type(promise.value) is int and promise.value > 0 and promise.unit in _DAYS:
+                return promise.value * _DAYS[promise.unit]
+            problems.add(("slaProperties", i), "retention needs a whole number as value and d or y as unit")
+    return None

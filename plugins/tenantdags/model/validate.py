@@ -26,6 +26,8 @@ def validate(document: Document, model: type[M]) -> M:
 
 
 def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> Problem:
+    if error["loc"][-1:] == ("[key]",):
+        return document.problem(_path_in(document, error["loc"][:-1]), error["msg"], at_key=True)
     path = _path_in(document, error["loc"])
     if error["type"] == "extra_forbidden":
         return document.problem(path, f"unknown key{suggestion(path[-1], _keys_at(model, error['loc']))}", at_key=True)
