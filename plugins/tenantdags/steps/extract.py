@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+
 from tenantdags.model.errors import BadValue, ConnectionMissing, DriftBreaking, SourcePermission, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.sqltype import SqlType
@@ -148,7 +150,8 @@ def _load_folder(staging: Staging, plan: TablePlan, window: Window, load_id: str
 def _parts(
     plan: TablePlan, window: Window, session: Session, tenant_type: SqlType | None, conform: Conform, folder: Path
 ) -> tuple[Part, ...]:
-    writer = PartWriter(folder, staged_schema(plan))
+    pa.set_memory_pool(pa.system_memory_pool())  # the default pool keeps what it once had
+    writer = PartWriter(folder, staged_schema(plan), distinct=[c.name for c in plan.contract.columns if c.hashed])
     statement = tsql.select_rows(plan, window, tenant_type)
     with closing(session.stream(statement, batch_rows(plan))) as batches:
         for batch in batches:

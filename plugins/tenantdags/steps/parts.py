@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,9 @@ from tenantdags.steps.manifest import Part
 
 PART_ROWS = 1_000_000
 PART_BYTES = 256 * 1024 * 1024
-ROW_GROUP_ROWS = 100_000  # what one part holds back in memory
+# Small enough that 13 columns of pages stay below 25 MB; measured, 100,000 rows a group cost 35 MB more.
+ROW_GROUP_ROWS = 20_000
+PAGE_BYTES = 256 * 1024
 
 
 class HashingFile:
@@ -46,10 +49,21 @@ class HashingFile:
 
 
 class PartWriter:
-    """`write` batches, then `finish`: the parts, in order. Without a row there is no part."""
+    """`write` batches, then `finish`: the parts, in order. Without a row there is no part.
 
-    def __init__(self, folder: Path, schema: pa.Schema, rows: int = PART_ROWS, size: int = PART_BYTES) -> None:
+    `distinct` columns hardly repeat (hashes, say), so a dictionary of their values would only cost.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        distinct: Collection[str] = (),
+        rows: int = PART_ROWS,
+        size: int = PART_BYTES,
+    ) -> None:
         self._folder, self._schema, self._most_rows, self._most_bytes = folder, schema, rows, size
+        self._dictionaries = [name for name in schema.names if name not in distinct]
         self._held: list[pa.RecordBatch] = []
         self._open: _OpenPart | None = None
         self._parts: list[Part] = []
@@ -68,7 +82,8 @@ class PartWriter:
         if not self._held:
             return
         if self._open is None:
-            self._open = _OpenPart(self._folder / f"part-{len(self._parts):05}.parquet", self._schema)
+            path = self._folder / f"part-{len(self._parts):05}.parquet"
+            self._open = _OpenPart(path, self._schema, self._dictionaries)
         self._open.append(pa.Table.from_batches(self._held, self._schema))
         self._held = []
         if self._open.rows >= self._most_rows or self._open.sink.bytes >= self._most_bytes:
@@ -81,10 +96,18 @@ class PartWriter:
 
 
 class _OpenPart:
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, dictionaries: list[str]) -> None:
         self._path, self.rows = path, 0
         self.sink = HashingFile(path.open("xb"))
-        self._writer = pq.ParquetWriter(self.sink, schema, compression="zstd", version="2.6")
+        self._writer = pq.ParquetWriter(
+            self.sink,
+            schema,
+            version="2.6",
+            compression="zstd",
+            use_dictionary=dictionaries,
+            data_page_size=PAGE_BYTES,
+            dictionary_pagesize_limit=PAGE_BYTES,
+        )
 
     def append(self, table: pa.Table) -> None:
         self._writer.write_table(table)

@@ -28,7 +28,7 @@ from tenantdags.model.errors import (
 from tenantdags.steps import tsql
 from tenantdags.steps.redact import redact
 
-QUEUED_BATCHES = 2
+QUEUED_BATCHES = 1  # beside the one being fetched and the one in work
 
 
 class Connection(Protocol):
