@@ -17,7 +17,7 @@ from sandbox.databricks.api import Api, listen
 from sandbox.databricks.catalog import NAME, Catalog
 from sandbox.databricks.jobs import Jobs
 from sandbox.databricks.runner import Runner, Zygote
-from sandbox.databricks.sessions import Sessions
+from sandbox.databricks.sessions import SAIL_TIMEOUT, Sessions
 from sandbox.databricks.statements import Statements
 from sandbox.databricks.store import Store
 from sandbox.faults import Faults
@@ -55,6 +55,7 @@ def sail_environment(run_dir: Path, adls: dict[str, Any]) -> dict[str, str]:
         "AZURE_STORAGE_ACCOUNT_KEY": key,
         "SAIL_CATALOG__LIST": f'[{{type="memory",name="{NAME}",initial_database=["default"]}}]',
         "SAIL_CATALOG__DEFAULT_CATALOG": NAME,
+        "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(SAIL_TIMEOUT),
         "RUST_LOG": "error",
     }
 

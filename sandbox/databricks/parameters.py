@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sqlglot import exp, parse_one
+import sqlglot
+from sqlglot import exp
 from sqlglot.dialects.databricks import Databricks as Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
@@ -48,11 +49,13 @@ def bind(sql: str, statement: exp.Expression, parameters: list[dict[str, Any]]) 
 def parse(sql: str) -> exp.Expression:
     """The one statement in sql; raises SqlError where it is none, several, or not Databricks SQL."""
     try:
-        statement = parse_one(sql, dialect="databricks")
+        statements = [each for each in sqlglot.parse(sql, dialect="databricks") if each is not None]
     except (ParseError, TokenError) as error:
         raise SqlError("PARSE_SYNTAX_ERROR", f"Syntax error: {str(error).splitlines()[0]}") from error
-    if not isinstance(statement, exp.Expression):
-        raise SqlError("PARSE_EMPTY_STATEMENT", "Syntax error, unexpected empty statement.")
+    if len(statements) != 1:
+        raise SqlError("PARSE_SYNTAX_ERROR", f"Syntax error: {len(statements)} statements where one is expected.")
+    (statement,) = statements
+    assert isinstance(statement, exp.Expression)
     return statement
 
 

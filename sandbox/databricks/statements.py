@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyspark.errors.exceptions.base import PySparkException
 from pyspark.sql.connect.session import SparkSession
@@ -15,7 +17,7 @@ from sqlglot import exp
 
 from sandbox.databricks import information_schema, results
 from sandbox.databricks.catalog import Catalog
-from sandbox.databricks.ddl import EMPTY, Ddl, full_name, unsupported
+from sandbox.databricks.ddl import Ddl, full_name, unsupported
 from sandbox.databricks.errors import ApiError, SqlError, invalid
 from sandbox.databricks.parameters import bind, parse
 from sandbox.databricks.sessions import Sessions
@@ -31,7 +33,6 @@ FIELDS = {
     "format", "row_limit", "byte_limit", "query_tags",
 }  # fmt: skip
 CATALOGUE_STATEMENTS = (exp.Create, exp.Alter, exp.Drop, exp.Comment, exp.Grant, exp.Revoke, exp.Describe, exp.Command)
-AFFECTED = {"Insert": ("num_affected_rows", "num_inserted_rows"), "Delete": ("num_affected_rows",)}
 
 
 @dataclass
@@ -47,6 +48,14 @@ class Statement:
     truncated: bool = False
     spark: SparkSession | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def settle(self, state: str, **outcome: Any) -> None:
+        """End the statement, unless it was cancelled meanwhile."""
+        if not self.done.is_set():
+            self.state = state
+            for name, value in outcome.items():
+                setattr(self, name, value)
+            self.done.set()
 
 
 class Statements:
@@ -95,10 +104,10 @@ class Statements:
     def _cancel(self, statement: Statement) -> None:
         if statement.done.is_set():
             return
-        statement.state = "CANCELED"
-        statement.done.set()
+        statement.settle("CANCELED")
         if statement.spark is not None:
-            statement.spark.interruptAll()
+            # In a thread of its own: a busy Sail answers late, and the API must not wait for it.
+            threading.Thread(target=statement.spark.interruptAll, daemon=True).start()
 
     async def _carry_out(self, statement: Statement, warehouse_delay: float) -> None:
         await asyncio.sleep(warehouse_delay)
@@ -107,14 +116,11 @@ class Statements:
         statement.state = "RUNNING"
         try:
             table, schema = await asyncio.get_running_loop().run_in_executor(self.threads, self._execute, statement)
+            rows = limited(results.rows(table), statement)
         except SqlError as error:
-            state, statement.error = "FAILED", {"error_code": error.error_code, "message": str(error)}
+            statement.settle("FAILED", error={"error_code": error.error_code, "message": str(error)})
         else:
-            state, statement.schema, statement.rows = "SUCCEEDED", schema, results.rows(table)
-            limit(statement)
-        if not statement.done.is_set():
-            statement.state = state
-            statement.done.set()
+            statement.settle("SUCCEEDED", schema=schema, rows=rows)
 
     def _execute(self, statement: Statement) -> tuple[pa.Table, dict[str, Any]]:
         body = statement.body
@@ -133,22 +139,29 @@ class Statements:
     def _run(self, sql: str, parsed: exp.Expression, spark: SparkSession, body: dict[str, Any]) -> pa.Table:
         if isinstance(parsed, CATALOGUE_STATEMENTS):
             return self.ddl.run(sql, parsed, spark)
-        if parsed.find(exp.Table, bfs=False) is not None:
-            self._check_tables(parsed, spark)
-        if isinstance(parsed, exp.Query):
-            return spark.sql(sql).toArrow()
-        if isinstance(parsed, exp.Insert) and not parsed.args.get("overwrite") and not parsed.args.get("where"):
-            return affected(spark.sql(sql).toArrow(), "Insert")
-        if isinstance(parsed, exp.Delete):
-            return affected(spark.sql(sql).toArrow(), "Delete")
-        raise unsupported(parsed)
+        kind = spark_kind(parsed)
+        self._check_tables(parsed, spark)
+        if kind == "Delete":
+            return self._delete(sql, self.catalog.table(full_name(parsed.this)).location, spark)
+        result = spark.sql(sql).toArrow()
+        if kind == "Insert":
+            return written(result.column(0)[0].as_py(), "num_affected_rows", "num_inserted_rows")
+        return result
+
+    def _delete(self, sql: str, location: str, spark: SparkSession) -> pa.Table:
+        """Sail answers with the rows it wrote again; how many it removed is in its commit, if it made one."""
+        before = DeltaTable(location).version()
+        spark.sql(sql).toArrow()
+        new = [each for each in DeltaTable(location).history(50) if each["version"] > before]
+        removed = [each["operationMetrics"]["numDeletedRows"] for each in new if each["operation"] == "DELETE"]
+        return written(removed[0] if removed else 0, "num_affected_rows")
 
     def _check_tables(self, parsed: exp.Expression, spark: SparkSession) -> None:
         """Every table must be in the catalogue under its full name, as Unity Catalog would have it."""
         local = {cte.alias for cte in parsed.find_all(exp.CTE)}
         for table in parsed.find_all(exp.Table):
-            if not table.db and table.name in local:
-                continue
+            if not isinstance(table.this, exp.Identifier) or (not table.db and table.name in local):
+                continue  # range(…), or a name that WITH gave
             name = full_name(table)
             if name.split(".")[1] == "information_schema":
                 information_schema.register(spark, self.catalog)
@@ -194,21 +207,32 @@ def spark_error(error: Exception) -> SqlError:
     return SqlError("INTERNAL_ERROR", text, "INTERNAL_ERROR")
 
 
-def affected(table: pa.Table, kind: str) -> pa.Table:
+def spark_kind(parsed: exp.Expression) -> str:
+    """Query, Insert or Delete: what is handed to Spark; raises SqlError for all else."""
+    if isinstance(parsed, exp.Query):
+        return "Query"
+    # Sail overwrites the whole table where Databricks would replace some rows: see rewrites.md.
+    blind = isinstance(parsed, exp.Insert) and not parsed.args.get("overwrite") and not parsed.args.get("where")
+    if not blind and not isinstance(parsed, exp.Delete):
+        raise unsupported(parsed)
+    return "Insert" if blind else "Delete"
+
+
+def written(count: int, *columns: str) -> pa.Table:
     """What Databricks answers to a statement that writes: how many rows."""
-    count = table.column(0) if table.num_columns and table.num_rows else pa.chunked_array([[0]])
-    return pa.table(dict.fromkeys(AFFECTED[kind], count)) if kind in AFFECTED else EMPTY
+    return pa.table(dict.fromkeys(columns, pa.array([count], pa.int64())))
 
 
-def limit(statement: Statement) -> None:
-    """Apply row_limit, and fail a result that INLINE cannot carry."""
-    rows = int(statement.body.get("row_limit") or len(statement.rows))
-    statement.truncated = rows < len(statement.rows)
-    statement.rows = statement.rows[:rows]
-    size = sum(len(value or "") + 3 for row in statement.rows for value in row)
+def limited(rows: list[list[str | None]], statement: Statement) -> list[list[str | None]]:
+    """The rows that row_limit leaves; raises SqlError for more than INLINE can carry."""
+    count = int(statement.body.get("row_limit") or len(rows))
+    statement.truncated = count < len(rows)
+    rows = rows[:count]
+    size = sum(len(value or "") + 3 for row in rows for value in row)
     if size > INLINE_BYTES:
         raise SqlError("RESULT_TOO_LARGE", "Inline byte limit exceeded. Statements executed with disposition=INLINE "
                        "can have a result size of at most 26214400 bytes.")  # fmt: skip
+    return rows
 
 
 def chunks(statement: Statement) -> list[dict[str, int]]:
