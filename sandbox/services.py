@@ -63,7 +63,9 @@ class Service:
         try:
             process = psutil.Process(record["pid"])
             same_start = abs(process.create_time() - record["started"]) < 2
-            ours = f"sandbox.{self.name}" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+            # A process has no command line for a moment after exec, and a busy machine makes that moment long.
+            command = process.cmdline()
+            ours = (not command or f"sandbox.{self.name}" in command) and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return None
         return process if same_start and ours else None

@@ -35,6 +35,9 @@ def run(run_dir: Path) -> None:
     stopping.wait()
     ready.unlink(missing_ok=True)
     server.stop(then=back_door.shutdown)
+    logging.shutdown()
+    # The sessions' threads still wait in their sockets; the databases are closed, so nothing is lost by not waiting.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class SqlServer:
         return content["result"]
 
     def execute(self, database: str, duckdb_sql: str) -> list[list[Any]]:
-        """Another writer: runs DuckDB SQL in the database's schema dbo and commits. Values come back as JSON has them."""
+        """Another writer: runs DuckDB SQL in the database's schema dbo and commits. Values come back as JSON."""
         rows: list[list[Any]] = self._post("execute", database=database, sql=duckdb_sql)
         return rows
 

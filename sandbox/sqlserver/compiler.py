@@ -25,8 +25,8 @@ from sandbox.sqlserver.words import word_set
 from sandbox.sqlserver.zones import at_time_zone
 
 HINTS: Final = word_set(
-    """NOLOCK READUNCOMMITTED READCOMMITTED READCOMMITTEDLOCK REPEATABLEREAD SERIALIZABLE HOLDLOCK ROWLOCK PAGLOCK TABLOCK
-    READPAST"""
+    """NOLOCK READUNCOMMITTED READCOMMITTED READCOMMITTEDLOCK REPEATABLEREAD SERIALIZABLE HOLDLOCK ROWLOCK PAGLOCK
+    TABLOCK READPAST"""
 )
 
 
@@ -62,7 +62,7 @@ def _offender(error: SqlglotError) -> str:
     return str(details[0].get("highlight") or "?") if details else "?"
 
 
-def _only(node: exp.Expression, *served: str) -> None:
+def _only(node: exp.Expr, *served: str) -> None:
     for name, value in node.args.items():
         if value and name not in served:
             raise unserved(f"{name.strip('_').upper()} on {type(node).__name__}")
@@ -76,7 +76,7 @@ class Compiler:
 
     # -- queries --
 
-    def query(self, node: exp.Expression, outer: Scope, *, top: bool = False) -> Query:
+    def query(self, node: exp.Expr, outer: Scope, *, top: bool = False) -> Query:
         if isinstance(node, exp.Select):
             return self._select(node, outer, top)
         if isinstance(node, exp.Union):
@@ -126,7 +126,7 @@ class Compiler:
             keys.append(self._order_key(item, chosen))
         return f" ORDER BY {', '.join(keys)}"
 
-    def _ctes(self, node: exp.Expression, scope: Scope) -> str:
+    def _ctes(self, node: exp.Expr, scope: Scope) -> str:
         clause = node.args.get("with_")
         if not clause:
             return ""
@@ -215,7 +215,7 @@ class Compiler:
             raise syntax("JOIN")
         return f" {side} JOIN {relation} ON {self.predicate(condition, scope)}"
 
-    def _relation(self, node: exp.Expression, scope: Scope) -> str:
+    def _relation(self, node: exp.Expr, scope: Scope) -> str:
         if isinstance(node, exp.Subquery):
             return self._derived(node, scope)
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
@@ -313,14 +313,14 @@ class Compiler:
                 raise unserved("a sql_variant column in a result (CAST it)")
         return tuple(columns)
 
-    def _item(self, item: exp.Expression, scope: Scope) -> Typed:
+    def _item(self, item: exp.Expr, scope: Scope) -> Typed:
         value = self.value(item.unalias(), scope)
         if value.bare_null:
             value = convert(value, INT)
         return replace(value, name=item.alias if isinstance(item, exp.Alias) else _own_name(item))
 
     @staticmethod
-    def _starred(item: exp.Expression, scope: Scope) -> list[Typed]:
+    def _starred(item: exp.Expr, scope: Scope) -> list[Typed]:
         if isinstance(item, exp.Star):
             _only(item)
             wanted = scope.sources
@@ -352,7 +352,7 @@ class Compiler:
         return f" ORDER BY {', '.join(keys)}"
 
     @staticmethod
-    def _select_item(node: exp.Expression, columns: tuple[Typed, ...]) -> Typed | None:
+    def _select_item(node: exp.Expr, columns: tuple[Typed, ...]) -> Typed | None:
         """The select-list entry that an ORDER BY item names by alias or by number."""
         if isinstance(node, exp.Literal) and not node.is_string:
             place = int(node.this) if node.this.isdigit() else 0
@@ -388,7 +388,7 @@ class Compiler:
 
     # -- predicates --
 
-    def predicate(self, node: exp.Expression, scope: Scope) -> str:
+    def predicate(self, node: exp.Expr, scope: Scope) -> str:
         rule = PREDICATES.get(type(node))
         if rule is None:
             raise SqlError(
@@ -397,17 +397,17 @@ class Compiler:
             )  # fmt: skip
         return rule(self, node, scope)
 
-    def _and_or(self, node: exp.Expression, scope: Scope) -> str:
+    def _and_or(self, node: exp.Expr, scope: Scope) -> str:
         word = "AND" if isinstance(node, exp.And) else "OR"
         return f"({self.predicate(node.this, scope)} {word} {self.predicate(node.expression, scope)})"
 
-    def _not(self, node: exp.Expression, scope: Scope) -> str:
+    def _not(self, node: exp.Expr, scope: Scope) -> str:
         return f"(NOT {self.predicate(node.this, scope)})"
 
-    def _paren(self, node: exp.Expression, scope: Scope) -> str:
+    def _paren(self, node: exp.Expr, scope: Scope) -> str:
         return f"({self.predicate(node.this, scope)})"
 
-    def _comparison(self, node: exp.Expression, scope: Scope) -> str:
+    def _comparison(self, node: exp.Expr, scope: Scope) -> str:
         left, right = self.paired(self.value(node.this, scope), self.value(node.expression, scope))
         sign = _SIGNS[type(node)]
         if left.kind.name == "uniqueidentifier" and sign not in {"=", "<>"}:
@@ -424,12 +424,12 @@ class Compiler:
             raise clash(str(left.kind), str(right.kind))
         return _as(left, kind), _as(right, kind)
 
-    def _is(self, node: exp.Expression, scope: Scope) -> str:
+    def _is(self, node: exp.Expr, scope: Scope) -> str:
         if not isinstance(node.expression, exp.Null):
             raise syntax("IS")
         return f"({self.value(node.this, scope).sql} IS NULL)"
 
-    def _between(self, node: exp.Expression, scope: Scope) -> str:
+    def _between(self, node: exp.Expr, scope: Scope) -> str:
         _only(node, "this", "low", "high")
         value = self.value(node.this, scope)
         low_value, low = self.paired(value, self.value(node.args["low"], scope))
@@ -437,7 +437,7 @@ class Compiler:
         above = f"{comparable(low_value)} >= {comparable(low)}"
         return f"({above} AND {comparable(high_value)} <= {comparable(high)})"
 
-    def _in(self, node: exp.Expression, scope: Scope) -> str:
+    def _in(self, node: exp.Expr, scope: Scope) -> str:
         _only(node, "this", "expressions", "query")
         value, inner = self.value(node.this, scope), node.args.get("query")
         if inner:
@@ -452,11 +452,11 @@ class Compiler:
         tests = [f"{comparable(left)} = {comparable(right)}" for left, right in pairs]
         return f"({' OR '.join(tests)})"
 
-    def _exists(self, node: exp.Expression, scope: Scope) -> str:
+    def _exists(self, node: exp.Expr, scope: Scope) -> str:
         inner = node.this.this if isinstance(node.this, exp.Subquery) else node.this
         return f"EXISTS ({self.query(inner, scope).sql})"
 
-    def _like(self, node: exp.Expression, scope: Scope) -> str:
+    def _like(self, node: exp.Expr, scope: Scope) -> str:
         left, right = self.value(node.this, scope), self.value(node.expression, scope)
         if family(left.kind) != "text" or family(right.kind) != "text" or "[" in right.sql:
             raise unserved("LIKE with a character class or on values that are not text")
@@ -465,7 +465,7 @@ class Compiler:
 
     # -- values --
 
-    def value(self, node: exp.Expression, scope: Scope) -> Typed:
+    def value(self, node: exp.Expr, scope: Scope) -> Typed:
         rule = VALUES.get(type(node))
         if rule is None:
             if type(node) in PREDICATES:
@@ -476,7 +476,7 @@ class Compiler:
             return scope.groups.get(found.sql, found)
         return found
 
-    def _column(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _column(self, node: exp.Expr, scope: Scope) -> Typed:
         assert isinstance(node, exp.Column)
         _only(node, "this", "table", "db", "catalog")
         if isinstance(node.this, exp.Star):
@@ -490,7 +490,7 @@ class Compiler:
             )  # fmt: skip
         return value
 
-    def _literal(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _literal(self, node: exp.Expr, scope: Scope) -> Typed:
         text = str(node.this)
         if node.is_string:
             return Typed(quoted(text), sqltypes.text("varchar", len(text)), nullable=False)
@@ -504,19 +504,19 @@ class Compiler:
             raise SqlError(1007, f"The number '{text}' is out of the range for numeric representation.", severity=15)
         return literal(sqltypes.decimal(max(digits, 1), len(fraction)), Decimal(text))
 
-    def _national(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _national(self, node: exp.Expr, scope: Scope) -> Typed:
         text = str(node.this)
         return Typed(quoted(text), sqltypes.text("nvarchar", len(text)), nullable=False)
 
-    def _hex(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _hex(self, node: exp.Expr, scope: Scope) -> Typed:
         digits = str(node.this)
         data = bytes.fromhex(digits if len(digits) % 2 == 0 else "0" + digits)
         return literal(SqlType("varbinary", length=max(len(data), 1)), data)
 
-    def _null(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _null(self, node: exp.Expr, scope: Scope) -> Typed:
         return Typed("NULL", INT, bare_null=True)
 
-    def _parameter(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _parameter(self, node: exp.Expr, scope: Scope) -> Typed:
         inner = node.this
         if isinstance(inner, exp.Parameter):
             return self._global(inner.name)
@@ -538,19 +538,19 @@ class Compiler:
             raise SqlError(137, f'Must declare the scalar variable "@@{name}".', severity=15, state=2)
         return literal(*known[name.lower()])
 
-    def _negated(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _negated(self, node: exp.Expr, scope: Scope) -> Typed:
         value = self.value(node.this, scope)
         if family(value.kind) not in {"int", "decimal", "float"}:
             raise SqlError(8117, f"Operand data type {value.kind.name} is invalid for minus operator.")
         return replace(value, sql=f"(-{value.sql})")
 
-    def _value_paren(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _value_paren(self, node: exp.Expr, scope: Scope) -> Typed:
         value = self.value(node.this, scope)
         return replace(value, sql=f"({value.sql})")
 
-    def _arithmetic(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _arithmetic(self, node: exp.Expr, scope: Scope) -> Typed:
         left, right = self.value(node.this, scope), self.value(node.expression, scope)
-        sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}[type(node)]
+        sign = _OPERATORS[type(node)]
         kinds = {family(left.kind), family(right.kind)}
         if sign == "+" and kinds == {"text"}:
             kind = sqltypes.common(left.kind, right.kind)
@@ -575,12 +575,12 @@ class Compiler:
             one, other = replace(left, kind=kind), replace(right, kind=kind)
         return Typed(f"CAST(({one.sql} {sign} {other.sql}) AS {sqltypes.storage(kind)})", kind)
 
-    def _cast(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _cast(self, node: exp.Expr, scope: Scope) -> Typed:
         _only(node, "this", "to", "safe")
         kind = declared(node.args["to"], default_length=30)
         return convert(self.value(node.this, scope), kind, attempt=isinstance(node, exp.TryCast))
 
-    def _convert(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _convert(self, node: exp.Expr, scope: Scope) -> Typed:
         _only(node, "this", "expression", "style", "safe")
         style = node.args.get("style")
         if style is not None and not (isinstance(style, exp.Literal) and str(style.this).isdigit()):
@@ -588,7 +588,7 @@ class Compiler:
         value, kind = self.value(node.expression, scope), declared(node.this, default_length=30)
         return convert(value, kind, attempt=bool(node.args.get("safe")), style=int(style.this) if style else None)
 
-    def _case(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _case(self, node: exp.Expr, scope: Scope) -> Typed:
         _only(node, "this", "ifs", "default")
         conditions = []
         for branch in node.args["ifs"]:
@@ -605,11 +605,11 @@ class Compiler:
         branches = " ".join(f"WHEN {test} THEN {then}" for test, then in zip(conditions, sql[:-1], strict=True))
         return Typed(f"CASE {branches} ELSE {sql[-1]} END", kind, any(r.nullable or r.bare_null for r in results))
 
-    def _if(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _if(self, node: exp.Expr, scope: Scope) -> Typed:
         results = [self.value(node.args[name], scope) for name in ("true", "false")]
         return self._chosen([self.predicate(node.this, scope)], results)
 
-    def _coalesce(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _coalesce(self, node: exp.Expr, scope: Scope) -> Typed:
         _only(node, "this", "expressions", "is_null")
         values = [self.value(item, scope) for item in (node.this, *node.expressions)]
         # ISNULL takes the type of its first argument, COALESCE the highest of all.
@@ -617,12 +617,12 @@ class Compiler:
         sql = ", ".join(_as(value, kind).sql for value in values)
         return Typed(f"coalesce({sql})", kind, all(value.nullable for value in values))
 
-    def _nullif(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _nullif(self, node: exp.Expr, scope: Scope) -> Typed:
         value = self.value(node.this, scope)
         left, right = self.paired(value, self.value(node.expression, scope))
         return Typed(f"CASE WHEN {comparable(left)} = {comparable(right)} THEN NULL ELSE {value.sql} END", value.kind)
 
-    def _aggregate(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _aggregate(self, node: exp.Expr, scope: Scope) -> Typed:
         if scope.groups is None or scope.aggregating:
             raise SqlError(147, "An aggregate may not appear in this place.", severity=15)
         _only(node, "this", "big_int")
@@ -638,14 +638,14 @@ class Compiler:
         scope.aggregating = False
         return aggregate(type(node), value, distinct, big=bool(node.args.get("big_int")))
 
-    def _scalar_query(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _scalar_query(self, node: exp.Expr, scope: Scope) -> Typed:
         query = self.query(node.this, scope)
         if len(query.columns) != 1:
             raise SqlError(116, "Only one expression can be specified in the select list when the subquery is not "
                                 "introduced with EXISTS.")  # fmt: skip
         return Typed(f"({query.sql})", query.columns[0].kind)
 
-    def _collate(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _collate(self, node: exp.Expr, scope: Scope) -> Typed:
         value, name = self.value(node.this, scope), node.expression.name
         folded = name.upper()
         if not (folded.startswith(("LATIN1_GENERAL", "SQL_LATIN1_GENERAL")) and folded.endswith(("_BIN2", "_CI_AS"))):
@@ -654,10 +654,10 @@ class Compiler:
             raise SqlError(447, f"Expression type {value.kind.name} is invalid for COLLATE clause.")
         return replace(value, kind=replace(value.kind, bytewise=folded.endswith("_BIN2")))
 
-    def _zoned(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _zoned(self, node: exp.Expr, scope: Scope) -> Typed:
         return at_time_zone(self.value(node.this, scope), node.args["zone"])
 
-    def _function(self, node: exp.Expression, scope: Scope) -> Typed:
+    def _function(self, node: exp.Expr, scope: Scope) -> Typed:
         name = (str(node.this) if isinstance(node, exp.Anonymous) else type(node).__name__).upper()
         rule = FUNCTIONS.get(name)
         if rule is None:
@@ -670,15 +670,14 @@ VERSION: Final = (
 )
 
 
-def _bare(node: exp.Expression) -> exp.Expression:
+def _bare(node: exp.Expr) -> exp.Expr:
     """Without the casts that sqlglot wraps around arguments by itself."""
-    if isinstance(node, exp.TimeStrToTime):
-        return node.this
     wrapped = isinstance(node, exp.Cast) and node.to.this == exp.DataType.Type.TEXT
-    return node.this if wrapped else node
+    inner: exp.Expr = node.this if wrapped or isinstance(node, exp.TimeStrToTime) else node
+    return inner
 
 
-def _own_name(item: exp.Expression) -> str:
+def _own_name(item: exp.Expr) -> str:
     return item.name if isinstance(item, exp.Column) else ""
 
 
@@ -686,7 +685,7 @@ def _output(name: str, place: int, top: bool) -> str:
     return f"c{place}" if top or not name else identifier(name)
 
 
-def _own_aggregates(node: exp.Expression) -> bool:
+def _own_aggregates(node: exp.Expr) -> bool:
     """Whether the expression aggregates in its own SELECT; a subquery's aggregates are the subquery's."""
     if isinstance(node, (exp.Select, exp.Union)):
         return False
@@ -735,7 +734,7 @@ _TYPE_NAMES: Final = {
 }  # fmt: skip
 
 
-def declared(node: exp.Expression, *, default_length: int) -> SqlType:
+def declared(node: exp.Expr, *, default_length: int) -> SqlType:
     """The T-SQL type that a DataType node stands for."""
     if not isinstance(node, exp.DataType) or not isinstance(node.this, exp.DataType.Type):
         raise SqlError(243, f"Type {node.sql(dialect='tsql')} is not a defined system type.")
@@ -751,6 +750,7 @@ def declared(node: exp.Expression, *, default_length: int) -> SqlType:
 _SIGNS: Final[dict[type, str]] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=",
 }  # fmt: skip
+_OPERATORS: Final[dict[type, str]] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 PREDICATES: Final[dict[type, Callable[[Compiler, Any, Scope], str]]] = {
     exp.And: Compiler._and_or, exp.Or: Compiler._and_or, exp.Not: Compiler._not, exp.Paren: Compiler._paren,
     exp.EQ: Compiler._comparison, exp.NEQ: Compiler._comparison, exp.GT: Compiler._comparison,

@@ -1,4 +1,4 @@
-"""CAST and CONVERT with T-SQL's meaning, as DuckDB expressions: they raise where T-SQL raises and round as it rounds."""
+"""CAST and CONVERT with T-SQL's meaning, as DuckDB expressions that raise and round where T-SQL does."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -169,9 +169,11 @@ def _binary_to_text(value: Typed, to: SqlType, attempt: bool, style: int | None)
 
 
 def _binary_to_binary(value: Typed, to: SqlType, attempt: bool, style: int | None) -> str:
-    if to.name != "varbinary" or to.length not in {MAX, value.kind.length}:
+    if to == value.kind or to.length == MAX:
+        return value.sql
+    if to.name != "varbinary":
         raise unserved(f"CAST of {value.kind} to {to}")
-    return value.sql
+    return f"unhex(substr(hex({value.sql}), 1, {2 * to.length}))"
 
 
 # -- dates and times: all through ticks of 100 ns since 0001-01-01 --
@@ -261,21 +263,30 @@ def _dashed(sql: str) -> str:
     return f"regexp_replace(trim({sql}), '^([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})', '\\1-\\2-\\3')"
 
 
-def _text_ticks(dashed: str, attempt: bool) -> str:
+def _real_date(sql: str) -> str:
+    """The trimmed text, or one that is no date when it names a day or an hour that does not exist."""
+    head = f"substr(regexp_replace({_dashed(sql)}, '{_ZONE}$', ''), 1, 26)"
+    return f"CASE WHEN TRY_CAST({head} AS TIMESTAMP) IS NULL THEN left({sql}, 0) ELSE trim({sql}) END"
+
+
+def _real_clock(sql: str) -> str:
+    return f"CASE WHEN TRY_CAST(substr(trim({sql}), 1, 15) AS TIME) IS NULL THEN left({sql}, 0) ELSE trim({sql}) END"
+
+
+def _text_ticks(dashed: str) -> str:
     """Ticks of 'YYYY-MM-DD[ hh:mm[:ss[.fffffff]]]'; the seventh digit is beyond DuckDB and added apart."""
-    cast = "TRY_CAST" if attempt else "CAST"
     seventh = f"coalesce(TRY_CAST(substr({dashed}, 27, 1) AS BIGINT), 0)"
-    return f"(epoch_us({cast}(substr({dashed}, 1, 26) AS TIMESTAMP)) * 10 + {EPOCH_TICKS} + {seventh})"
+    return f"(epoch_us(CAST(substr({dashed}, 1, 26) AS TIMESTAMP)) * 10 + {EPOCH_TICKS} + {seventh})"
 
 
 def _text_to_instant(value: Typed, to: SqlType, attempt: bool, style: int | None) -> str:
-    then = from_ticks(_text_ticks(_dashed(value.sql), attempt), to)
-    return _guarded(f"trim({value.sql})", f"{_DATE}([ T]{_CLOCK})?", then, 241, _NO_DATE, attempt)
+    then = from_ticks(_text_ticks(_dashed(value.sql)), to)
+    return _guarded(_real_date(value.sql), f"{_DATE}([ T]{_CLOCK})?", then, 241, _NO_DATE, attempt)
 
 
 def _text_to_date(value: Typed, to: SqlType, attempt: bool, style: int | None) -> str:
     then = _cast(_dashed(value.sql), to, attempt)
-    return _guarded(f"trim({value.sql})", _DATE, then, 241, _NO_DATE, attempt)
+    return _guarded(_real_date(value.sql), _DATE, then, 241, _NO_DATE, attempt)
 
 
 def _text_to_offset(value: Typed, to: SqlType, attempt: bool, style: int | None) -> str:
@@ -284,15 +295,15 @@ def _text_to_offset(value: Typed, to: SqlType, attempt: bool, style: int | None)
     zone = f"regexp_extract({dashed}, '([+-])([0-9]{{2}}):([0-9]{{2}})$', {{}})"
     hours, minutes = (f"coalesce(TRY_CAST({zone.format(group)} AS INTEGER), 0)" for group in (2, 3))
     offset = f"(CASE WHEN {zone.format(1)} = '-' THEN -1 ELSE 1 END * ({hours} * 60 + {minutes}))"
-    utc = f"{_rounded(_text_ticks(local, attempt), to.scale)} - {offset} * {MINUTE_TICKS}"
+    utc = f"{_rounded(_text_ticks(local), to.scale)} - {offset} * {MINUTE_TICKS}"
     pattern = f"{_DATE}([ T]{_CLOCK})?({_ZONE})?"
-    return _guarded(f"trim({value.sql})", pattern, _offset(utc, offset), 241, _NO_DATE, attempt)
+    return _guarded(_real_date(value.sql), pattern, _offset(utc, offset), 241, _NO_DATE, attempt)
 
 
 def _text_to_time(value: Typed, to: SqlType, attempt: bool, style: int | None) -> str:
     dated = f"'1970-01-01 ' || trim({value.sql})"
-    then = from_ticks(f"({_text_ticks(dated, attempt)}) % {DAY_TICKS}", to)
-    return _guarded(f"trim({value.sql})", _CLOCK, then, 241, _NO_DATE, attempt)
+    then = from_ticks(f"({_text_ticks(dated)}) % {DAY_TICKS}", to)
+    return _guarded(_real_clock(value.sql), _CLOCK, then, 241, _NO_DATE, attempt)
 
 
 def _digits(total: str, scale: int) -> str:
@@ -351,14 +362,14 @@ _RULES: Final = {
     ("date", "instant"): _date_to_instant, ("date", "datetimeoffset"): _to_offset, ("date", "text"): _date_to_text,
     ("instant", "instant"): _instant_to_instant, ("instant", "date"): _instant_to_date, ("instant", "time"): _to_time,
     ("instant", "datetimeoffset"): _to_offset, ("instant", "text"): _instant_to_text,
-    ("datetimeoffset", "instant"): _by_ticks, ("datetimeoffset", "date"): _by_ticks, ("datetimeoffset", "time"): _to_time,
-    ("datetimeoffset", "text"): _offset_to_text,
+    ("datetimeoffset", "instant"): _by_ticks, ("datetimeoffset", "date"): _by_ticks,
+    ("datetimeoffset", "time"): _to_time, ("datetimeoffset", "text"): _offset_to_text,
     ("binary", "binary"): _binary_to_binary, ("binary", "text"): _binary_to_text,
 }  # fmt: skip
 
 
 def literal(kind: SqlType, value: object) -> Typed:
-    """A parameter's value as a constant of its type's storage. Instants come as ticks, offsets as (UTC ticks, minutes)."""
+    """A value as a constant of its type's storage; instants come as ticks, offsets as (UTC ticks, minutes)."""
     if value is None:
         return Typed(f"CAST(NULL AS {storage(kind)})", kind)
     return Typed(_constant(kind, value), kind, nullable=False)

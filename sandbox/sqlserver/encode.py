@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -111,7 +112,9 @@ def _copy(out: Bytes, at: Ints, flat: Bytes, starts: Ints, lengths: Ints) -> Non
 def _nulls(array: pa.Array) -> npt.NDArray[np.bool_] | None:
     if array.null_count == 0:
         return None
-    return np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    valid = np.unpackbits(np.frombuffer(array.buffers()[0], dtype=np.uint8), bitorder="little")
+    missing: npt.NDArray[np.bool_] = valid[array.offset : array.offset + len(array)] == 0
+    return missing
 
 
 def _values(array: pa.Array, kind: str) -> npt.NDArray[Any]:
@@ -243,7 +246,8 @@ def _guids(array: pa.Array) -> Cells:
     digits = flat[starts[:, None] + np.arange(36)] if len(starts) else np.zeros((0, 36), dtype=np.uint8)
     nibbles = np.where(digits >= ord("a"), digits - ord("a") + 10, digits - ord("0")).astype(np.uint8)
     places = np.array(_GUID_ORDER)
-    return _sized(16, (nibbles[:, places] << 4) | nibbles[:, places + 1], array)
+    joined: Bytes = (nibbles[:, places] * 16 + nibbles[:, places + 1]).astype(np.uint8)
+    return _sized(16, joined, array)
 
 
 def _ragged(array: pa.Array) -> tuple[Bytes, Ints, Ints]:
@@ -337,10 +341,15 @@ def rows(batch: pa.RecordBatch, encoders: Sequence[Callable[[pa.Array], Cells]])
 def _joined(columns: Sequence[Cells]) -> list[Cells]:
     """Neighbouring columns without NULLs become one block, written in one move."""
     joined: list[Cells] = []
-    for column in columns:
-        last = joined[-1] if joined else None
-        if isinstance(column, Fixed) and isinstance(last, Fixed) and column.null is None and last.null is None:
-            joined[-1] = Fixed(np.concatenate((last.cells, column.cells), axis=1), None)
+    for whole, group in groupby(columns, key=_is_whole):
+        members = list(group)
+        if whole:
+            blocks = [member.cells for member in members if isinstance(member, Fixed)]
+            joined.append(Fixed(np.concatenate(blocks, axis=1), None))
         else:
-            joined.append(column)
+            joined += members
     return joined
+
+
+def _is_whole(column: Cells) -> bool:
+    return isinstance(column, Fixed) and column.null is None

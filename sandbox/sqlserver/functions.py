@@ -13,7 +13,7 @@ from sandbox.sqlserver.scope import Context
 from sandbox.sqlserver.sqltypes import BIGINT, INT, MAX, SYSNAME, SqlType
 from sandbox.sqlserver.systemviews import SCHEMAS, schema_id
 
-Value = Callable[[exp.Expression], Typed]
+Value = Callable[[exp.Expr], Typed]
 Rule = Callable[[Context, Any, Value], Typed]
 
 
@@ -132,7 +132,7 @@ def _concat(context: Context, node: Any, value: Value) -> Typed:
     return Typed(f"({sql})", sqltypes.text("nvarchar" if wide else "varchar", total), nullable=False)
 
 
-def _unwrapped(value: Value, item: exp.Expression) -> Typed:
+def _unwrapped(value: Value, item: exp.Expr) -> Typed:
     return value(item.this if isinstance(item, exp.Coalesce) and not item.args.get("is_null") else item)
 
 
@@ -184,7 +184,7 @@ def _datediff(context: Context, node: Any, value: Value) -> Typed:
     return Typed(f"CAST({sql} AS {sqltypes.storage(kind)})", kind)
 
 
-def _inner(value: Value, node: exp.Expression) -> Typed:
+def _inner(value: Value, node: exp.Expr) -> Typed:
     return value(node.this if isinstance(node, exp.TimeStrToTime) else node)
 
 
@@ -207,7 +207,7 @@ def _now_offset(context: Context, node: Any, value: Value) -> Typed:
     return literal(SqlType("datetimeoffset", scale=7), (context.now_ticks, 0))
 
 
-def _arguments(node: Any) -> list[exp.Expression]:
+def _arguments(node: Any) -> list[exp.Expr]:
     return list(node.expressions) or ([node.this] if isinstance(node, (exp.ObjectId, exp.CurrentSchema)) else [])
 
 
@@ -290,8 +290,8 @@ def _schema_id(context: Context, node: Any, value: Value) -> Typed:
 
 _PROPERTIES: Final = {
     "PRODUCTVERSION": "16.0.4219.0", "PRODUCTLEVEL": "RTM", "EDITION": "Developer Edition (64-bit)",
-    "SERVERNAME": "sandbox", "MACHINENAME": "sandbox", "COLLATION": sqltypes.COLLATION_NAME, "PRODUCTMAJORVERSION": "16",
-    "ENGINEEDITION": "3",
+    "SERVERNAME": "sandbox", "MACHINENAME": "sandbox", "COLLATION": sqltypes.COLLATION_NAME,
+    "PRODUCTMAJORVERSION": "16", "ENGINEEDITION": "3",
 }  # fmt: skip
 
 

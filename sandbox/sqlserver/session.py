@@ -19,10 +19,11 @@ from sandbox.sqlserver.conversion import Typed, convert, literal
 from sandbox.sqlserver.encode import Bytes, Ints, encoder, rows
 from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.faults import Fault
-from sandbox.sqlserver.lexer import DEFINITIONS, WRITES, Statement, statements
+from sandbox.sqlserver.lexer import DEFINITIONS, UNSERVED, WRITES, Statement, statements
 from sandbox.sqlserver.parameters import Call, Parameter
 from sandbox.sqlserver.scope import Context
 from sandbox.sqlserver.sqltypes import INT, SqlType, type_info
+from sandbox.sqlserver.typeinfo import datatype_info
 from sandbox.sqlserver.wire import Cancelled, Channel, Hangup, Response
 from sandbox.sqlserver.words import word_set
 
@@ -250,7 +251,7 @@ class Session:
             return SqlError(262, f"{what} permission denied in database '{self.database}'.", severity=14)
         if words[0] in {"EXEC", "EXECUTE"} and len(words) > 1:
             return SqlError(2812, f"Could not find stored procedure '{statement.tokens[1].text}'.", state=62)
-        return errors.syntax(statement.tokens[0].text)
+        return errors.unserved(words[0]) if words[0] in UNSERVED else errors.syntax(statement.tokens[0].text)
 
     def _conditional(self, statement: Statement, values: dict[str, Typed], output: Output) -> None:
         """IF @@TRANCOUNT > 0 <statement>, the one condition that drivers send."""
@@ -397,11 +398,14 @@ class Session:
         query = compile_select(statement, context)
         if context.touched:
             self._touch(context.touched)
+        self._stream(query, context.touched, output)
+
+    def _stream(self, query: Query, tables: list[Table], output: Output) -> None:
         output.write(column_metadata(query.columns))
         count = 0
         try:
             for batch in self._batches(query):
-                count += self._send(batch, query, context.touched, count, output)
+                count += self._send(batch, query, tables, count, output)
         except duckdb.InterruptException as error:
             raise Cancelled from error
         except duckdb.Error as error:
@@ -424,7 +428,7 @@ class Session:
         data, ends = rows(batch, [encoder(column.kind) for column in query.columns])
         sent = self._break(data, ends, tables, before, output)
         output.response.write(data[sent:])
-        return batch.num_rows
+        return len(ends)
 
     # -- faults --
 
@@ -489,6 +493,8 @@ class Session:
             self._batch(text, _bound(declared, given[1:]), output)
         elif call.procedure == "sp_unprepare":
             self._prepared.pop(int(str(given[0].value)), None)
+        elif call.procedure.replace("[", "").replace("]", "") == "sys.sp_datatype_info_100":
+            self._stream(datatype_info(int(str(given[0].value)) if given else 0), [], output)
         else:
             raise SqlError(2812, f"Could not find stored procedure '{call.procedure}'.", state=62)
         return b""

@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -47,7 +48,7 @@ class Channel:
         self.messages: queue.Queue[tuple[int, bytes]] = queue.Queue()
         self.attention = threading.Event()
         self.packet_size = 4096
-        self.interrupt = lambda: None
+        self.interrupt: Callable[[], None] = lambda: None
 
     def _receive(self) -> None:
         data = self._sock.recv(RECORD)
@@ -166,7 +167,7 @@ class Response:
         self._number = 1
 
     def write(self, data: bytes | npt.NDArray[np.uint8]) -> None:
-        self._buffer += memoryview(data) if isinstance(data, np.ndarray) else data
+        self._buffer += data.tobytes() if isinstance(data, np.ndarray) else data
         if len(self._buffer) >= RECORD:
             self.flush()
 

@@ -17,7 +17,7 @@ ZONES: Final = {
 }  # fmt: skip
 
 
-def at_time_zone(value: Typed, zone: exp.Expression) -> Typed:
+def at_time_zone(value: Typed, zone: exp.Expr) -> Typed:
     """A datetimeoffset: an instant placed in the zone, or an offset's instant shown in it."""
     name = ZONES.get(str(zone.name).upper()) if isinstance(zone, (exp.Literal, exp.National)) else None
     if name is None:
