@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from open_data_contract_standard.model import OpenDataContractStandard
 
-from tenantdags.model.checks import _pattern_problem
+from tenantdags.model.column_rules import _pattern_problem
 from tenantdags.model.contract import Contract
 from tenantdags.model.odcs import standard_problems
 from tenantdags.model.project import contract_refs, load_contract

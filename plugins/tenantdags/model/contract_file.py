@@ -29,6 +29,7 @@ class Odcs(Strict):
         return {k: v for k, v in data.items() if k not in cls.ignored} if isinstance(data, dict) else data
 
 
+# A misspelt `pii` would leave a column unhashed, so an unknown property is refused unless it names its vendor.
 def _kind_of_property(value: Any) -> str | None:
     if isinstance(value, dict):
         return "other" if "vendor" in value else value.get("property")

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from tenantdags.model.checks import TABLE, Problems, compile_checks
+from tenantdags.model.checks import compile_checks
 from tenantdags.model.contract import Column, Contract, ParentJoin, Pii, WindowRule
 from tenantdags.model.contract_file import (
     ContractFile,
@@ -21,9 +21,10 @@ from tenantdags.model.contract_file import (
     WindowProperty,
     WindowValue,
 )
-from tenantdags.model.document import Document, Path, parse
+from tenantdags.model.document import Document, Path, Problems, parse
 from tenantdags.model.errors import ConfigError
 from tenantdags.model.fields import suggestion
+from tenantdags.model.quality_rules import TABLE
 from tenantdags.model.sqltype import SqlType
 from tenantdags.model.validate import validate
 
@@ -43,6 +44,7 @@ _LOGICAL = {
 }
 
 
+# cached by text: tenants share contracts, and an edited file is another text
 @lru_cache(maxsize=512)
 def shape_of(file: str, text: str) -> tuple[Document, ContractFile]:
     """The file's mappings, checked one by one. Raises ConfigError."""
@@ -64,7 +66,8 @@ def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
     name, major = _identity(file, shape, problems)
     columns = tuple(_column(p, i, problems) for i, p in enumerate(table.properties))
     if problems.found:
-        raise ConfigError(problems.found)  # on half-read columns the rest would only guess
+        # on half-read columns the rest would only guess
+        raise ConfigError(problems.found)
     _check_columns(columns, problems)
     window = _window(table, columns, parent, problems)
     checks = compile_checks(table, columns, problems)
@@ -159,6 +162,7 @@ def _check_columns(columns: tuple[Column, ...], problems: Problems) -> None:
 
 
 def _check_column(column: Column, path: Path, problems: Problems) -> None:
+    # sums of floats depend on the order of rows, so source and load could differ without any row being wrong
     if column.measure and column.type.name not in _EXACT:
         problems.add((*path, "physicalType"), f"a measure needs an exact number, {column.type} is not; use decimal")
     if column.measure and column.pii and column.pii.handling != "keep":

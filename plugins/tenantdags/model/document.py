@@ -19,6 +19,7 @@ Mark = tuple[int, int]  # line and column, from 1
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 _CORE = "tag:yaml.org,2002:"
+# 06:00 is text for some YAML readers and 360 for others; 16:00 is 960 for this one
 _CLOCK = re.compile(r"\d{1,3}(:[0-5]?\d)+(\.\d*)?")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9]\d{0,37})(\.\d{1,37})?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -39,6 +40,17 @@ class Document:
         near = next(path[:n] for n in range(len(path), -1, -1) if n == 0 or path[:n] in places)
         line, column = places.get(near, (1, 1))
         return Problem(self.file, line, column, path_text(path), text)
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects what is wrong with one document, so that everything is told at once."""
+
+    document: Document
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, path: Path, text: str, *, at_key: bool = False) -> None:
+        self.found.append(self.document.problem(path, text, at_key=at_key))
 
 
 @dataclass(slots=True)

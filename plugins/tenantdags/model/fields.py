@@ -74,7 +74,7 @@ def _day(value: Any) -> date:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: 'Europe' is a folder of the zone database
         close = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
         hint = f", did you mean '{close[0]}'?" if close else "; write it like 'Europe/Berlin'"
         raise refused(f"{name!r} is not a time zone{hint}") from None

@@ -7,10 +7,11 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tenantdags.model.checks import ALWAYS, described
+from tenantdags.model.checks import ALWAYS
 from tenantdags.model.contract import Check, Column
 from tenantdags.model.fields import iso_duration
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.thresholds import described
 
 
 def to_text(plan: TablePlan) -> str:

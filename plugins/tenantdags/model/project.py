@@ -8,10 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tenantdags.model.checks import Problems
 from tenantdags.model.contract import Contract
 from tenantdags.model.contract_reader import FILE_NAME, parent_ref, read_contract, shape_of
-from tenantdags.model.document import Document, parse
+from tenantdags.model.document import Document, Problems, parse
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
 from tenantdags.model.odcs import standard_problems
@@ -86,8 +85,8 @@ def check_project(root: Path) -> Project:
         ours = error.problems
     # of a file we refuse ourselves, the standard would only say the same in worse words
     told = {problem.file for problem in ours}
-    texts = (_contract_text(Path(root), ref) for ref in contract_refs(Path(root)))
-    problems = [*ours, *(p for file, text in texts if file not in told for p in standard_problems(file, text))]
+    others = [ref for ref in contract_refs(Path(root)) if _contract_file(ref) not in told]
+    problems = [*ours, *(p for ref in others for p in standard_problems(*_contract_text(Path(root), ref)))]
     if project is None or problems:
         raise ConfigError(problems)
     return project
@@ -140,14 +139,17 @@ def _parent_of(root: Path, ref: str) -> str | None:
     return parent_ref(shape_of(*_contract_text(root, ref))[1])
 
 
-def _contract_path(root: Path, ref: str) -> Path:
+def _contract_file(ref: str) -> str:
     table, _, major = ref.partition("@")
-    return root / CONTRACTS / f"{table}.v{major}.odcs.yaml"
+    return f"{CONTRACTS}/{table}.v{major}.odcs.yaml"
+
+
+def _contract_path(root: Path, ref: str) -> Path:
+    return root / _contract_file(ref)
 
 
 def _contract_text(root: Path, ref: str) -> tuple[str, str]:
-    path = _contract_path(root, ref)
-    return f"{CONTRACTS}/{path.name}", _read(path, f"{CONTRACTS}/{path.name}")
+    return _contract_file(ref), _read(_contract_path(root, ref), _contract_file(ref))
 
 
 def _read(path: Path, file: str) -> str:
@@ -159,6 +161,7 @@ def _read(path: Path, file: str) -> str:
         raise ConfigError([Problem(file, 1, 1, "", "does not exist; the project needs it")]) from None
 
 
+# by text, not by path: thousands of tenants share one reading, and an edit is never missed
 @lru_cache(maxsize=64)
 def _defaults(text: str) -> Defaults:
     return validate(parse(DEFAULTS, text), Defaults)
@@ -254,6 +257,7 @@ def _readable(root: Path) -> Iterable[tuple[Document, Tenant]]:
 
 def _overlap(one: Tenant, other: Tenant) -> bool:
     (mine, kind), (theirs, their_kind) = source_scope(one), source_scope(other)
+    # who has no tenant_column reads every row of the database, also those of tenants that have one
     whole = "own" in (kind, their_kind)
     return mine[:2] == theirs[:2] and (whole or mine == theirs)
 

@@ -9,9 +9,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from tenantdags.model.checks import ALWAYS, Problems, described, guards_the_key
+from tenantdags.model.checks import ALWAYS, built_in_ids, guards_the_key
 from tenantdags.model.contract import Check, Contract
-from tenantdags.model.document import Path
+from tenantdags.model.document import Path, Problems
 from tenantdags.model.fields import iso_duration, suggestion
 from tenantdags.model.plan import (
     AlertPlan,
@@ -24,7 +24,7 @@ from tenantdags.model.plan import (
     TablePlan,
 )
 from tenantdags.model.tenant import Defaults, Override, Settings, Table, Tenant, Tier
-from tenantdags.model.thresholds import verdict
+from tenantdags.model.thresholds import described, verdict
 
 # what counts when neither table, tenant, tier nor defaults.yaml say it
 UNSAID = Settings.model_validate(
@@ -87,6 +87,7 @@ def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
 
 def jitter_of(tenant: str, table: str, spread: timedelta) -> timedelta:
     """A fixed offset in [0, spread), whole seconds, the same on every machine and day."""
+    # not hash(): it differs from one process to the next
     digest = hashlib.sha256(f"{tenant}__{table}".encode()).digest()
     seconds = int(spread.total_seconds())
     return timedelta(seconds=int.from_bytes(digest[:8], "big") % seconds if seconds else 0)
@@ -159,26 +160,17 @@ def _overridden(inputs: Inputs, problems: Problems) -> tuple[Check, ...]:
         if why:
             problems.add(path, why, at_key=True)
         elif rule not in by_id:
-            known = [c.id for c in inputs.contract.checks if not _built_in(c.id, inputs.contract)]
+            known = {c.id for c in inputs.contract.checks} - built_in_ids(inputs.contract.columns)
             problems.add(path, f"{inputs.contract.ref} has no such rule{suggestion(rule, known)}", at_key=True)
         else:
             by_id[rule] = _changed(by_id[rule], override, path, problems)
     return tuple(by_id.values())
 
 
-def _built_in(rule: str, contract: Contract) -> bool:
-    named = {
-        f"{c.name}_{kind}"
-        for c in contract.columns
-        for kind in ("required", "unique", "enum", "pattern", "range", "length")
-    }
-    return rule in ALWAYS or rule == "key_unique" or rule in named
-
-
 def _fixed(rule: str, contract: Contract, override: Override) -> str | None:
     """Why a tenant may not change this rule, if so."""
     check = next((c for c in contract.checks if c.id == rule), None)
-    if _built_in(rule, contract) and (check or rule in ALWAYS):
+    if rule in built_in_ids(contract.columns) and (check or rule in ALWAYS):
         return "is built in and holds for every tenant; delete it"
     if check and guards_the_key(check, contract.keys):
         return "guards the key and holds for every tenant; delete it"
@@ -208,9 +200,11 @@ def _contract_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
             (*inputs.path, "contract"),
             f"is the contract of table {contract.table!r}; name the table so, or another contract",
         )
+    # without this the run would find out, after the source was read
     if inputs.tenant.pii_key is None and any(c.hashed for c in contract.columns):
         hashed = ", ".join(c.name for c in contract.columns if c.hashed)
         yield ("pii_key",), f"is missing: {contract.ref} hashes {hashed}; name the connection that holds the key"
+    # it is selected as _source_tenant; as a column too it would be loaded under a name the contract gives away
     shared = (source.tenant_column or "").lower()
     if shared in {c.source_name.lower() for c in contract.columns}:
         yield ("source", "tenant_column"), f"{source.tenant_column} is also a column of {contract.ref}; it must not be"

@@ -70,6 +70,11 @@ class CamelBounds(Bounds):
     model_config = ConfigDict(alias_generator=AliasGenerator(alias=to_camel))
 
 
+def described(threshold: Threshold) -> str:
+    """`= 0`, `between 1 and 9`: how a threshold reads in plans and messages."""
+    return f"{threshold.operator} {' and '.join(map(str, threshold.values))}"
+
+
 def verdict(threshold: Threshold, *, percent: bool) -> str | None:
     """Why a threshold over counts (or over 0 to 100 percent) is no rule; None when it can pass and can fail."""
     outcomes = {_holds(threshold, number) for number in _samples(threshold, percent)}
