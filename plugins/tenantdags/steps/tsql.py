@@ -228,8 +228,13 @@ def _too_fine(column: Column) -> str:
 
 
 def _group(column: Column) -> str:
-    name = f"t.{quote(column.source_name)}"
-    return f"{name} {_BINARY_ORDER}" if column.type.text else name
+    """Unicode before the collation: that of another code page would lose characters."""
+    name, kind = f"t.{quote(column.source_name)}", column.type
+    if not kind.text:
+        return name
+    size = kind.length if kind.length and 0 < kind.length <= 4000 else "max"
+    wide = name if kind.name in ("nchar", "nvarchar") else f"CAST({name} AS nvarchar({size}))"
+    return f"{wide} {_BINARY_ORDER}"
 
 
 def _reconciled(plan: TablePlan) -> tuple[tuple[tuple[str, ...], str], ...]:

@@ -1,0 +1,22 @@
+-- https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-columns-transact-sql
+-- https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-types-transact-sql
+-- https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-objects-transact-sql
+-- parameter 1: 'dbo'
+-- parameter 2: 'OrderLines'
+-- parameter 3: 'Orders'
+SELECT
+    o.name AS table_name,
+    c.name AS column_name,
+    t.name AS type_name,
+    c.max_length,
+    c.precision,
+    c.scale,
+    c.is_nullable
+FROM sys.columns AS c
+INNER JOIN sys.objects AS o ON o.object_id = c.object_id
+INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN sys.types AS t ON t.user_type_id = c.system_type_id
+WHERE s.name = %s
+  AND o.name IN (%s, %s)
+  AND o.type IN ('U', 'V')
+ORDER BY o.name, c.column_id

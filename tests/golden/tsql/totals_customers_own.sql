@@ -1,0 +1,8 @@
+-- https://learn.microsoft.com/sql/t-sql/queries/select-transact-sql
+-- https://learn.microsoft.com/sql/t-sql/functions/count-big-transact-sql
+-- https://learn.microsoft.com/sql/t-sql/functions/sum-transact-sql
+-- https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql
+-- https://learn.microsoft.com/sql/t-sql/functions/db-name-transact-sql
+SELECT
+    COUNT_BIG(*) AS [row count]
+FROM [dbo].[Customers] AS t
