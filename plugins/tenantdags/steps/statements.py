@@ -51,12 +51,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """A SQL warehouse. `poll` is the pause between two looks at a running statement, `timeout` its whole time, in s."""
+    """A SQL warehouse. `poll` is the pause between two looks at a running statement, `timeout` its whole time, in s.
+
+    `wait` is how long the first answer may take: most statements are done by then and need no second request.
+    """
 
     call: Call
     warehouse_id: str
     poll: float = 2.0
     timeout: float = 900.0
+    wait: str = "30s"
     where: str = "databricks"
     connection_id: str = "databricks_default"
 
@@ -81,7 +85,7 @@ class Statements:
             "parameters": [{"name": n, "value": _text(v), "type": t} for n, (v, t) in parameters.items()],
             "disposition": "INLINE",
             "format": "JSON_ARRAY",
-            "wait_timeout": "30s",
+            "wait_timeout": self.wait,
             "on_wait_timeout": "CONTINUE",
         }
 

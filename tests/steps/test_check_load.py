@@ -1,0 +1,281 @@
+"""The gate over appended rows: the same rules as on the files, asked in Databricks about one append alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from tenantdags.model.contract import Check, Threshold
+from tenantdags.model.errors import DatabricksSubmit, GateError, GateRed, ReconcileMismatch
+from tenantdags.steps.gates import check_load, require_open
+from tests.steps.staged import good_rows, plan_of, stage, without
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture
+def appended(lakehouse, staging, fresh):
+    """Appends rows, whatever they are, and gives what check_load needs to judge them."""
+
+    def append(plan, rows=None, spoil=None, **how):
+        window = fresh(plan)
+        rows = good_rows(plan, window) if rows is None else rows
+        if spoil:
+            spoil(rows)
+        load_id = how.pop("load_id", f"20261122T020000Z-{uuid4().hex[:6]}")
+        source = good_rows(plan, window) if how.pop("from_good", False) else None
+        manifest = stage(plan, window, rows, staging, load_id=load_id, source_rows=source, **how)
+        return window, manifest, lakehouse.append(plan, window, manifest, staging)
+
+    return append
+
+
+def outcomes(report):
+    return {r.rule: r.outcome for r in report.results}
+
+
+def setting(**values):
+    return lambda rows: rows[3].update(values)
+
+
+def doubling(rows):
+    rows[5] = dict(rows[4])
+
+
+@pytest.mark.parametrize("table", ["customers", "orders", "order_lines"])
+@pytest.mark.parametrize("tenant", ["acme", "globex"])
+def test_a_good_append_passes_every_rule_of_the_plan(tenant, table, lakehouse, appended):
+    plan = plan_of(tenant, table)
+    window, manifest, loaded = appended(plan)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+
+    assert set(outcomes(report).values()) == {"pass"}
+    assert {check.id for check in plan.checks} <= set(outcomes(report))
+    assert {"schema", "tenant_purity", "rows_reconcile", "not_empty"} <= set(outcomes(report))
+    assert ("key_in_other_window" in outcomes(report)) == (table != "customers")
+    assert (report.load_id, report.append_id, report.rows) == (manifest.load_id, loaded.append_id, 150)
+    assert report.not_evaluated == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "rule", "spoil"),
+    [
+        ("orders", "pk_unique", doubling),
+        ("orders", "status_enum", setting(status="LOST")),
+        ("orders", "status_required", setting(status=None)),
+        ("orders", "amount_range", setting(amount=Decimal("-0.01"))),
+        ("orders", "volume_floor", lambda rows: rows.__delitem__(slice(100, None))),
+        ("orders", "email_null_pct", lambda rows: [row.update(customer_email=None) for row in rows[:3]]),
+        ("order_lines", "pk_unique", doubling),
+        ("order_lines", "discount_range", setting(discount=Decimal("1.0001"))),
+        ("customers", "credit_limit_range", setting(credit_limit=Decimal("-0.0000000001"))),
+    ],
+)
+def test_a_rule_alone_turns_its_append_red_and_without_it_the_append_passes(table, rule, spoil, lakehouse, appended):
+    plan = plan_of("acme", table)
+    window, manifest, loaded = appended(plan, spoil=spoil)
+
+    found = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    loose = check_load(without(plan, rule), window, manifest, loaded, lakehouse.statements())
+
+    severity = next(c.severity for c in plan.checks if c.id == rule)
+    assert [r.rule for r in found.results if r.outcome != "pass"] == [rule]
+    assert (found.outcome, loose.outcome) == ("warn" if severity == "warning" else "fail", "pass")
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "bad"),
+    [
+        ("pattern", ("^SKU-[0-9]+$",), 'it\'s \\ "odd"'),
+        ("pattern", ("^[^\\\\']+$",), "back\\slash"),
+        ("enum", ("it's", *(f"SKU-{i}" for i in range(1, 151))), "it''s"),
+        ("length", (5, 7), "SKU1"),
+        ("invalid_percent", ("values", *(f"SKU-{i}" for i in range(1, 151))), "x"),
+        ("null_count", ("n/a",), "n/a"),
+    ],
+)
+def test_rules_about_values_mean_the_same_in_databricks(kind, arguments, bad, lakehouse, appended):
+    check = Check(id="mine", kind=kind, name="mine", dimension="x", columns=("sku",), arguments=arguments)
+    plan = without(plan_of("acme", "order_lines"), "sku_required")
+    plan = replace(plan, checks=(*plan.checks, check))
+    appends = (appended(plan), appended(plan, spoil=setting(sku=bad)))
+
+    reports = [check_load(plan, w, manifest, loaded, lakehouse.statements()) for w, manifest, loaded in appends]
+
+    assert [outcomes(report)["mine"] for report in reports] == ["pass", "fail"]
+    assert [r.rule for r in reports[1].results if r.outcome != "pass"] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("query", "outcome"),
+    [
+        ("SELECT count(*) FROM ${table} WHERE amount < 3", "pass"),
+        ("SELECT count(*) FROM ${table} WHERE amount > 3", "fail"),
+        ("SELECT sum(amount) FROM ${table} WHERE amount > 9999999", "error"),
+        ("SELECT no_such_column FROM ${table}", "error"),
+    ],
+)
+def test_a_sql_rule_sees_the_append_alone_and_never_passes_unevaluated(query, outcome, lakehouse, appended):
+    threshold = Threshold(operator="<=", values=(2,))
+    check = Check(id="mine", kind="sql", name="mine", dimension="x", arguments=(query,), threshold=threshold)
+    plan = plan_of("acme", "orders")
+    plan = replace(plan, checks=(*plan.checks, check))
+    appended(plan)
+    window, manifest, loaded = appended(plan)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+
+    assert {rule: o for rule, o in outcomes(report).items() if o != "pass"} == (
+        {} if outcome == "pass" else {"mine": outcome}
+    )
+    if outcome == "error":
+        with pytest.raises(GateError, match=r"acme orders .*: gate\.error: mine: not evaluated"):
+            require_open(plan, window, report)
+
+
+def test_rows_that_got_lost_on_the_way_are_missed(lakehouse, appended):
+    plan = plan_of("acme", "orders")
+    window, manifest, loaded = appended(plan)
+
+    report = check_load(plan, window, replace(manifest, rows=151), replace(loaded, rows=152), lakehouse.statements())
+
+    with pytest.raises(ReconcileMismatch, match="source 150, staged 151, loaded 152, appended 150"):
+        require_open(plan, window, report)
+
+
+def test_a_sum_that_moved_since_the_source_is_found_per_group(lakehouse, appended):
+    plan = plan_of("acme", "orders")
+
+    def swap(rows):
+        rows[0]["currency"], rows[1]["currency"] = rows[1]["currency"], rows[0]["currency"]
+
+    window, manifest, loaded = appended(plan, spoil=swap, from_good=True)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+
+    assert [(r.rule, r.value) for r in report.results if r.outcome != "pass"] == [
+        ("reconcile_amount", "2 of 3 sums of amount appended differ from the source")
+    ]
+
+
+def test_rows_that_bear_another_loads_or_windows_stamps_are_found(lakehouse, appended, fresh):
+    plan = plan_of("acme", "orders")
+    window, manifest, loaded = appended(plan)
+    other = fresh(plan)
+    moved = replace(
+        manifest, window_start=other.start, window_end=other.end, as_of_date=other.as_of_date, load_id=manifest.load_id
+    )
+
+    by_load = check_load(plan, window, replace(manifest, load_id="x"), loaded, lakehouse.statements())
+    by_window = check_load(plan, other, moved, loaded, lakehouse.statements())
+
+    for report in (by_load, by_window):
+        assert [(r.rule, r.value) for r in report.results if r.outcome == "fail"] == [
+            ("tenant_purity", "150 rows with other stamps")
+        ]
+
+
+def test_an_append_that_is_not_in_the_table_has_no_rows(lakehouse, appended):
+    plan = plan_of("acme", "orders")
+    window, manifest, loaded = appended(plan)
+
+    report = check_load(plan, window, manifest, replace(loaded, append_id=str(uuid4())), lakehouse.statements())
+
+    assert outcomes(report)["rows_reconcile"] == "fail"
+
+
+@pytest.mark.parametrize("table", ["orders", "order_lines"])
+def test_a_key_that_stands_in_another_published_window_closes_the_gate(table, lakehouse, staging, fresh, appended):
+    plan = plan_of("northwind", table)
+    earlier = fresh(plan)
+    moved = good_rows(plan, earlier)
+    lakehouse.published_window(plan, earlier, moved, staging, "20261122T020000Z-earlier")
+    keys = {name: moved[7][name] for name in plan.contract.keys}
+    window, manifest, loaded = appended(plan, spoil=setting(**keys))
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+
+    assert [r.rule for r in report.results if r.outcome == "fail"] == ["key_in_other_window"]
+    with pytest.raises(GateRed, match=f"1 keys also published in {earlier.as_of_date} \\(1\\); clear those windows"):
+        require_open(plan, window, report)
+
+
+def test_keys_of_unpublished_superseded_and_other_tenants_appends_do_not_count(lakehouse, staging, fresh, appended):
+    plan, stranger = plan_of("northwind", "orders"), plan_of("globex", "orders")
+    earlier = fresh(plan)
+    taken = good_rows(plan, earlier)
+    lakehouse.published_window(plan, earlier, taken, staging, "20261122T020000Z-first")
+    lakehouse.published_window(plan, earlier, taken[10:], staging, "20261122T020000Z-second")
+    key = {"order_id": taken[3]["order_id"]}
+    theirs = fresh(stranger)
+    rows = good_rows(stranger, theirs)
+    rows[0].update(key)
+    lakehouse.published_window(stranger, theirs, rows, staging, "20261122T020000Z-theirs")
+    appended(plan, spoil=setting(**key))  # never published
+    window, manifest, loaded = appended(plan, spoil=setting(**key))
+
+    assert check_load(plan, window, manifest, loaded, lakehouse.statements()).outcome == "pass"
+
+
+def test_an_empty_load_goes_the_whole_way_and_readers_see_no_row(lakehouse, staging, fresh):
+    plan = without(plan_of("acme", "orders"), "volume_floor")
+    plan = replace(plan, contract=replace(plan.contract, window=replace(plan.contract.window, allow_empty=True)))
+    window = fresh(plan)
+    manifest = stage(plan, window, [], staging, load_id="20261122T020000Z-empty1")
+    loaded = lakehouse.append(plan, window, manifest, staging)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    published = lakehouse.publish(plan, window, manifest, loaded)
+
+    assert set(outcomes(report).values()) == {"pass"}
+    assert (published.generation, published.rows) == (1, 0)
+    assert str(window.as_of_date) not in dict(lakehouse.visible(plan))
+
+
+def test_a_table_that_is_not_as_the_contract_says_closes_the_gate_before_any_rule(lakehouse, appended):
+    plan = plan_of("acme", "orders")
+    window, manifest, loaded = appended(plan)
+    columns = tuple(replace(c, name="more") if c.name == "status" else c for c in plan.contract.columns)
+    ahead = replace(plan, contract=replace(plan.contract, columns=columns), checks=plan.checks[:1])
+
+    report = check_load(ahead, window, manifest, loaded, lakehouse.statements())
+
+    assert outcomes(report) == {"manifest": "pass", "schema": "fail"}
+    assert report.results[1].value == "lacks more STRING"
+    assert report.not_evaluated == ("order_id_required",)
+
+
+def test_a_wrong_token_is_said_with_its_remedy(lakehouse, appended):
+    plan = plan_of("acme", "orders")
+    window, manifest, loaded = appended(plan)
+    wrong = replace(lakehouse, databricks=_WithToken(lakehouse.databricks, "dapi-wrong"))
+
+    with pytest.raises(DatabricksSubmit) as caught:
+        check_load(plan, window, manifest, loaded, wrong.statements())
+
+    assert str(caught.value) == (
+        f"acme orders {window}: databricks.submit: Databricks refused the token (HTTP 403). Remedy: Put a valid token "
+        "into the Airflow connection 'databricks_default'; its principal needs CAN USE on SQL warehouse abc123."
+    )
+
+
+class _WithToken:
+    def __init__(self, databricks, token):
+        self.url, self.token = databricks.url, token
+
+
+def test_a_warehouse_that_fails_inside_soda_is_an_error_not_a_pass(lakehouse, appended):
+    plan = plan_of("acme", "orders")
+    window, manifest, loaded = appended(plan)
+    lakehouse.databricks.fault("sql_500", path="soda_filtered", times=20)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+
+    assert outcomes(report)["pk_unique"] == "error"
+    assert report.outcome == "error"
+    with pytest.raises(GateError):
+        require_open(plan, window, report)
