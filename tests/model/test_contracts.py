@@ -1,11 +1,13 @@
 """What the seed contracts promise, and that they are contracts for everyone else too."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from open_data_contract_standard.model import OpenDataContractStandard
 
+from tenantdags.model.checks import ALWAYS
 from tenantdags.model.column_rules import _pattern_problem
 from tenantdags.model.contract import Contract
 from tenantdags.model.odcs import standard_problems
@@ -75,3 +77,13 @@ def test_a_bound_pattern_is_accepted(pattern):
 @pytest.mark.parametrize("pattern", ["^a|b$", "^(a)|(b)$", "a$", "^a", r"^\d$", r"^(a)\1$", "^(?=a)a$", "^a++$", "^($"])
 def test_a_pattern_that_engines_read_differently_or_match_in_part_is_refused(pattern):
     assert _pattern_problem(pattern)
+
+
+@pytest.mark.parametrize("ref", contract_refs(ROOT))
+def test_a_contracts_runbook_exists_and_names_only_rules_it_has(ref):
+    found = contract(ref)
+    text = (ROOT / str(found.runbook)).read_text()
+    named = {rule for rule in re.findall(r"`quality\.(\w+)`", text) if rule}
+
+    assert named <= {*(c.id for c in found.checks), *ALWAYS}
+    assert named
