@@ -10,24 +10,27 @@ from typing import Any
 
 import httpx
 import psutil
-import pyarrow as pa
 import pytest
 from airflow.providers.databricks.exceptions import DatabricksApiError
-from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.providers.databricks.operators.databricks import DatabricksSubmitRunOperator
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from sandbox.databricks.client import Databricks
+from tests.sandbox.jobs import (
+    COLUMNS,
+    NOTEBOOK,
+    STAMPS,
+    TABLE,
+    TARGET,
+    appended,
+    exit_value,
+    finish,
+    hook,
+    output,
+    task,
+)
 
 pytestmark = pytest.mark.sandbox
-NOTEBOOK = "/Workspace/tenantdags/load"
-TARGET = "prod.curated.jobs_v1"
-TABLE = pa.table({"order_id": pa.array([1, 2, 3], pa.int64())})
-COLUMNS = [{"name": "order_id", "type": "BIGINT"}]
-STAMPS = (
-    "tenant_id STRING, as_of_date DATE, window_start TIMESTAMP, "
-    "_load_id STRING, _append_id STRING, _loaded_at TIMESTAMP"
-)
 
 
 @pytest.fixture
@@ -35,40 +38,6 @@ def manifest(cloud) -> str:
     cloud.databricks.statement("CREATE SCHEMA IF NOT EXISTS prod.curated")
     cloud.databricks.statement(f"CREATE TABLE IF NOT EXISTS {TARGET} (order_id BIGINT, {STAMPS})")
     return str(cloud.put_load(TABLE, columns=COLUMNS))
-
-
-def task(manifest: str, key: str = "load", **more: Any) -> dict[str, Any]:
-    parameters = {"manifest": manifest, "target": TARGET}
-    return {"task_key": key, "notebook_task": {"notebook_path": NOTEBOOK, "base_parameters": parameters}, **more}
-
-
-def hook() -> DatabricksHook:
-    return DatabricksHook("databricks_default", retry_limit=2, retry_delay=0.05)
-
-
-def finish(run_id: int, seconds: float = 30) -> dict[str, Any]:
-    """The run once it is terminal."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        run: dict[str, Any] = hook().get_run(run_id)
-        if "result_state" in run["state"]:
-            return run
-        time.sleep(0.05)
-    raise AssertionError(f"run {run_id} did not end")
-
-
-def output(run: dict[str, Any]) -> dict[str, Any]:
-    return hook().get_run_output(run["tasks"][0]["run_id"])
-
-
-def exit_value(run: dict[str, Any]) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(output(run)["notebook_output"]["result"])
-    return value
-
-
-def appended(databricks: Databricks, append_id: str) -> int:
-    (row,) = databricks.statement(f"SELECT COUNT(*) FROM {TARGET} WHERE _append_id = :a", a=append_id)
-    return int(row[0] or 0)
 
 
 def test_a_run_appends_and_tells_what_it_did(cloud, manifest):
