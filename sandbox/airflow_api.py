@@ -121,7 +121,7 @@ class AirflowApi:
         """The value a task pushed; None when it pushed none."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries"
         keys = {entry["key"] for entry in self.get(path, limit=100)["xcom_entries"]}
-        return self.get(f"{path}/{key}", deserialize=True)["value"] if key in keys else None
+        return _unwrapped(self.get(f"{path}/{key}")["value"]) if key in keys else None
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
         """One try's log, one event per line."""
@@ -161,6 +161,16 @@ def wait_for(seen: Callable[[], bool], seconds: float, pause: float = 0.5) -> bo
             return False
         time.sleep(pause)
     return True
+
+
+def _unwrapped(value: Any) -> Any:
+    """XCom without the wrappers that Airflow puts around tuples."""
+    if isinstance(value, list):
+        return [_unwrapped(each) for each in value]
+    if isinstance(value, dict):
+        inner = value["__data__"] if value.get("__classname__") == "builtins.tuple" else None
+        return {k: _unwrapped(v) for k, v in value.items()} if inner is None else _unwrapped(inner)
+    return value
 
 
 def _posix(text: str) -> float:

@@ -93,7 +93,7 @@ class Demo:
 
     def _apply(self) -> None:
         env = {**os.environ, **self.world.env(), "AIRFLOW_HOME": str(self.home)}
-        command = [Path(sys.executable).with_name("tenantdags"), "apply"]
+        command = [str(Path(sys.executable).with_name("tenantdags")), "apply"]
         with self.console.status("tenantdags apply"):
             done = subprocess.run(command, cwd=self.project, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -182,7 +182,7 @@ class Demo:
         self._claim(states["check_extract"] == "failed", f"{cell}: its gate check_extract is red ({states})")
         self._claim(states["publish"] == "upstream_failed", f"{cell}: nothing was published ({states['publish']})")
         self._claim((red.published, red.served) == (before, served), f"{cell}: readers see the version of before")
-        self._claim("red" in red.line, f"{cell}: the QA summary says why ({red.line!r})")
+        self._claim(f"{cell} RED quality." in red.line, f"{cell}: the QA summary says why ({red.line!r})")
         self._show_red(red)
 
     def _again(self, cell: Cell, run_id: str) -> str:

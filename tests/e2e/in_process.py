@@ -21,7 +21,7 @@ from tenantdags.dag.loader import tenant_dags
 
 
 def run(root: str, dag_id: str, logical_date: str) -> dict[str, Any]:
-    """One run of the DAG as its files stand now; a second one with the same date is that run, cleared."""
+    """One run of the DAG as its files stand now."""
     dag = tenant_dags(root, dag_id.partition("__")[0])[dag_id]
     dag.deadline = []  # dag.test() takes a deadline for an id of the database, which only the scheduler writes
     finished: DagRun = dag.test(logical_date=datetime.fromisoformat(logical_date))
