@@ -82,10 +82,10 @@ def operator_in(workspace):
     return operator
 
 
-def taken(workspace, try_number=1, clear_number=0):
+def taken(workspace, try_number=1, clear_number=0, load_id="20261122T010203Z-aaaaaa"):
     """The run a try of the task takes."""
     context = context_of(Ti(try_number), clear_number)
-    return operator_in(workspace)._take_run(BODY, WINDOW, context)["run_id"]
+    return operator_in(workspace)._take_run(BODY, load_id, WINDOW, context)["run_id"]
 
 
 def test_a_crash_takes_up_the_same_run():
@@ -123,10 +123,17 @@ def test_a_clear_starts_another_run_although_the_first_succeeded():
     assert taken(workspace, try_number=2, clear_number=1) == 2
 
 
+def test_a_run_deleted_in_airflow_and_made_anew_does_not_find_its_old_load():
+    workspace = Workspace(SUCCESS, RUNNING)
+    taken(workspace, load_id="20261122T010203Z-aaaaaa")
+
+    assert taken(workspace, load_id="20261122T020304Z-bbbbbb") == 2
+
+
 def test_the_run_is_in_xcom_before_anything_waits_for_it():
     ti = Ti()
 
-    operator_in(Workspace(RUNNING))._take_run(BODY, WINDOW, context_of(ti))
+    operator_in(Workspace(RUNNING))._take_run(BODY, "20261122T010203Z-aaaaaa", WINDOW, context_of(ti))
 
     assert ti.xcom == {"run_id": 1, "run_page_url": "http://w/1"}
 
@@ -228,7 +235,7 @@ def test_a_refused_submit_is_a_typed_error_without_the_token():
 def test_killing_the_task_cancels_its_run():
     workspace = Workspace(RUNNING)
     operator = operator_in(workspace)
-    operator._take_run(BODY, WINDOW, context_of(Ti()))
+    operator._take_run(BODY, "20261122T010203Z-aaaaaa", WINDOW, context_of(Ti()))
 
     operator.on_kill()
 

@@ -53,20 +53,21 @@ def test_a_cluster_is_named_where_the_plan_names_one(plan):
 
 
 def test_a_token_is_the_same_after_a_crash_and_another_one_for_anything_else():
-    usual = ("acme__orders", "scheduled__2026-11-21", "load", -1, 0, 0)
+    usual = ("acme__orders", "scheduled__2026-11-21", "load", -1, "L", 0, 0)
     others = [
         ("globex__orders", *usual[1:]),
         (*usual[:1], "manual__x", *usual[2:]),
         (*usual[:2], "load2", *usual[3:]),
         (*usual[:3], 0, *usual[4:]),
-        (*usual[:4], 1, 0),
-        (*usual[:5], 1),
+        (*usual[:4], "M", *usual[5:]),
+        (*usual[:5], 1, 0),
+        (*usual[:6], 1),
     ]
 
     tokens = [idempotency_token(*usual), *(idempotency_token(*other) for other in others)]
 
     assert idempotency_token(*usual) == tokens[0]
-    assert len(set(tokens)) == 7
+    assert len(set(tokens)) == 8
     assert {len(token) for token in tokens} == {64}
 
 

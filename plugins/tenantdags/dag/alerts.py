@@ -43,7 +43,7 @@ async def on_sla_miss(
 
 def sla_miss_arguments(plan: TablePlan, sla: SlaPlan, ahead: timedelta) -> dict[str, Any]:
     """What `on_sla_miss` has to know; stored in clear in the metadata database, so ids only."""
-    due = f"{sla.ready_by:%H:%M} {plan.schedule.time_zone}" if sla.ready_by else f"{sla.within} after its end"
+    due = f"{sla.ready_by:%H:%M} {plan.schedule.time_zone}" if sla.ready_by else f"{sla.within} after the window's end"
     routes = [[a.notifier, a.connection] for a in plan.alerts if "sla_miss" in a.events]
     early = str(ahead) if ahead else ""
     return {

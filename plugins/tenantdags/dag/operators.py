@@ -173,9 +173,8 @@ class LoadOperator(DatabricksSubmitRunOperator):
         with run.failing(context):
             window = run.run_window(self.plan, context)
             require_table(self.plan, window, world.statements(self.plan, window))
-            url = run.told(context, run.UPLOAD, run.MANIFEST_URL)
-            body = submit_json(self.plan, window, run.the_manifest(context).load_id, url)
-            found = self._take_run(body, window, context)
+            load_id, url = run.the_manifest(context).load_id, run.told(context, run.UPLOAD, run.MANIFEST_URL)
+            found = self._take_run(submit_json(self.plan, window, load_id, url), load_id, window, context)
             if RunState(**found["state"]).is_terminal:
                 self._finish(found, window, context)
             else:
@@ -206,12 +205,12 @@ class LoadOperator(DatabricksSubmitRunOperator):
 
         return lineage(self.plan, self.task_id)
 
-    def _take_run(self, body: dict[str, Any], window: Window, context: Context) -> dict[str, Any]:
+    def _take_run(self, body: dict[str, Any], load_id: str, window: Window, context: Context) -> dict[str, Any]:
         """The run under the first token of the ladder whose run did not fail. Each try may climb one rung further."""
         from tenantdags.steps.load import idempotency_token
 
         ti, dag_run = context["ti"], context["dag_run"]
-        key = (ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+        key = (ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, load_id)
         for rung in range(ti.try_number):
             token = idempotency_token(*key, dag_run.clear_number or 0, rung)
             self.run_id = self._ask(window, self._hook.submit_run, {**body, "idempotency_token": token})

@@ -46,9 +46,14 @@ def submit_json(plan: TablePlan, window: Window, load_id: str, manifest_url: str
     return {"run_name": f"{plan.dag_id} {window} {load_id}", "timeout_seconds": seconds, "tasks": [task]}
 
 
-def idempotency_token(dag_id: str, run_id: str, task_id: str, map_index: int, clear_number: int, g: int) -> str:
-    """64 hex digits. A restarted worker computes the same token and re-attaches; a clear computes another one."""
-    parts = json.dumps([dag_id, run_id, task_id, map_index, clear_number, g])
+def idempotency_token(
+    dag_id: str, run_id: str, task_id: str, map_index: int, load_id: str, clear_number: int, g: int
+) -> str:
+    """64 hex digits. A restarted worker computes the same token and re-attaches; a clear computes another one.
+
+    `load_id` tells a run apart that was deleted in Airflow and made anew under its old id.
+    """
+    parts = json.dumps([dag_id, run_id, task_id, map_index, load_id, clear_number, g])
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
