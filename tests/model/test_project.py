@@ -168,3 +168,12 @@ def test_contracts_are_listed_by_what_tenants_call_them():
 def test_the_project_is_found_from_any_folder_in_it(project):
     assert project_root(project / "config/tenants") == project
     assert project_root(Path("/")) == Path("/")
+
+
+def test_tenants_may_share_a_database_by_schema(project):
+    edit(project / "config/tenants/globex.yaml", "connection: mssql_globex", "connection: mssql_northwind")
+    edit(
+        project / "config/tenants/globex.yaml", "database: globex_sales", "database: northwind_sales\n  schema: globex"
+    )
+
+    assert load_project(project).tenants == ("acme", "globex", "northwind")

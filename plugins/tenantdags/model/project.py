@@ -15,7 +15,7 @@ from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
 from tenantdags.model.odcs import standard_problems
 from tenantdags.model.plan import TablePlan
-from tenantdags.model.resolve import Inputs, source_scope, table_plan
+from tenantdags.model.resolve import Inputs, Scope, source_scope, table_plan
 from tenantdags.model.tenant import Defaults, Tenant
 from tenantdags.model.validate import validate
 
@@ -235,16 +235,18 @@ def _unused_contract_problems(root: Path) -> Iterator[Problem]:
 
 def _shared_scopes(root: Path) -> Iterator[Problem]:
     """Two tenants that would read the same rows: each problem stands in the later file and names the earlier."""
-    seen: list[tuple[Document, Tenant]] = []
+    readers: dict[Scope, str] = {}  # the first tenant of each schema, and of each part of one
+    whole: dict[Scope, str] = {}  # who has no tenant_column reads the rows of all others in the schema
     for document, tenant in _readable(root):
-        for _, other in seen:
-            if _overlap(tenant, other):
-                text = (
-                    f"reads the rows of tenant {other.tenant!r} too; give each tenant its own database or tenant_value"
-                )
-                yield document.problem(("source",), text, at_key=True)
-                break
-        seen.append((document, tenant))
+        schema, part = source_scope(tenant)
+        other = whole.get(schema) or readers.get(part or schema)
+        if other:
+            text = f"reads the rows of tenant {other!r} too; give each tenant its own database, schema or tenant_value"
+            yield document.problem(("source",), text, at_key=True)
+        for scope in (schema, part or schema):
+            readers.setdefault(scope, tenant.tenant)
+        if not part:
+            whole.setdefault(schema, tenant.tenant)
 
 
 def _readable(root: Path) -> Iterable[tuple[Document, Tenant]]:
@@ -253,13 +255,6 @@ def _readable(root: Path) -> Iterable[tuple[Document, Tenant]]:
             yield _tenant(root, name, None)
         except ConfigError:
             continue  # told by load_tenant
-
-
-def _overlap(one: Tenant, other: Tenant) -> bool:
-    (mine, kind), (theirs, their_kind) = source_scope(one), source_scope(other)
-    # who has no tenant_column reads every row of the database, also those of tenants that have one
-    whole = "own" in (kind, their_kind)
-    return mine[:2] == theirs[:2] and (whole or mine == theirs)
 
 
 def project_root(start: Path) -> Path:

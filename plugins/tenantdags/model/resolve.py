@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tenantdags.model.checks import ALWAYS, built_in_ids, guards_the_key
@@ -249,11 +249,12 @@ def _since_midnight(clock: time) -> timedelta:
     return timedelta(hours=clock.hour, minutes=clock.minute)
 
 
-Scope = tuple[str, str, str, str]
+Scope = tuple[str, ...]
 
 
-def source_scope(tenant: Tenant) -> tuple[Scope, Literal["shared", "own"]]:
-    """What makes a tenant's rows its own: connection, database, tenant column and value, case ignored."""
+def source_scope(tenant: Tenant) -> tuple[Scope, Scope]:
+    """The schema a tenant reads and, in a shared one, its part of it (else empty). Case counts for connections only."""
     source = tenant.source
-    column, value = (source.tenant_column or "").lower(), str(source.tenant_value or "")
-    return (source.connection, source.database.lower(), column, value), "shared" if column else "own"
+    schema = (source.connection, source.database.lower(), source.schema_.lower())
+    part = (*schema, source.tenant_column.lower(), str(source.tenant_value).lower()) if source.tenant_column else ()
+    return schema, part
