@@ -614,7 +614,7 @@ class Compiler:
         values = [self.value(item, scope) for item in (node.this, *node.expressions)]
         # ISNULL takes the type of its first argument, COALESCE the highest of all.
         kind = values[0].kind if node.args.get("is_null") else _common_kind(values)
-        sql = ", ".join(_as(value, kind).sql for value in values)
+        sql = ", ".join(value.sql if value.kind == kind else convert(value, kind).sql for value in values)
         return Typed(f"coalesce({sql})", kind, all(value.nullable for value in values))
 
     def _nullif(self, node: exp.Expr, scope: Scope) -> Typed:

@@ -183,7 +183,7 @@ def ticks(value: Typed) -> str:
     """Local ticks of an instant, ticks of the day of a time."""
     kind, sql = value.kind, value.sql
     if kind.name == "datetimeoffset":
-        return f"(({sql}).t + ({sql}).o * {MINUTE_TICKS})"
+        return f"(({sql}).t + CAST(({sql}).o AS BIGINT) * {MINUTE_TICKS})"
     if kind.name in {"datetime2", "time"} and kind.scale == 7:
         return sql
     if kind.name == "time":
@@ -292,10 +292,10 @@ def _text_to_date(value: Typed, to: SqlType, attempt: bool, style: int | None) -
 def _text_to_offset(value: Typed, to: SqlType, attempt: bool, style: int | None) -> str:
     dashed = _dashed(value.sql)
     local = f"regexp_replace({dashed}, '{_ZONE}$', '')"
-    zone = f"regexp_extract({dashed}, '([+-])([0-9]{{2}}):([0-9]{{2}})$', {{}})"
-    hours, minutes = (f"coalesce(TRY_CAST({zone.format(group)} AS INTEGER), 0)" for group in (2, 3))
-    offset = f"(CASE WHEN {zone.format(1)} = '-' THEN -1 ELSE 1 END * ({hours} * 60 + {minutes}))"
-    utc = f"{_rounded(_text_ticks(local), to.scale)} - {offset} * {MINUTE_TICKS}"
+    sign, *parts = (f"regexp_extract({dashed}, '([+-])([0-9]{{2}}):([0-9]{{2}})$', {group})" for group in (1, 2, 3))
+    hours, minutes = (f"coalesce(TRY_CAST({part} AS INTEGER), 0)" for part in parts)
+    offset = f"(CASE WHEN {sign} = '-' THEN -1 ELSE 1 END * ({hours} * 60 + {minutes}))"
+    utc = f"{_rounded(_text_ticks(local), to.scale)} - CAST({offset} AS BIGINT) * {MINUTE_TICKS}"
     pattern = f"{_DATE}([ T]{_CLOCK})?({_ZONE})?"
     return _guarded(_real_date(value.sql), pattern, _offset(utc, offset), 241, _NO_DATE, attempt)
 
@@ -338,7 +338,8 @@ def _offset_to_text(value: Typed, to: SqlType, attempt: bool, style: int | None)
         Typed(ticks(value), SqlType("datetime2", scale=7)), SqlType("varchar", MAX), attempt, style
     )
     cut = f"substr({local}, 1, {19 + (value.kind.scale + 1 if value.kind.scale else 0)})"
-    zone = f"format('{{:+03d}}:{{:02d}}', CAST(trunc(({sql}).o / 60) AS INTEGER), abs(({sql}).o) % 60)"
+    sign = f"CASE WHEN ({sql}).o < 0 THEN '-' ELSE '+' END"
+    zone = f"{sign} || format('{{:02d}}:{{:02d}}', abs(({sql}).o) // 60, abs(({sql}).o) % 60)"
     separator = "" if style == 126 else "' ' || "
     return _shown(_if_present(sql, f"({cut} || {separator}{zone})"), value, to, attempt)
 

@@ -84,7 +84,8 @@ Cells = Fixed | Varying
 
 def _raw(values: npt.NDArray[Any], kind: str) -> Bytes:
     """The little-endian bytes of each value, one row per value."""
-    return np.ascontiguousarray(values.astype(kind)).view(np.uint8).reshape(len(values), -1)
+    wide = values.reshape(len(values), -1 if len(values) else 1)
+    return np.ascontiguousarray(wide.astype(kind)).view(np.uint8)
 
 
 def _windows(buffer: Bytes, width: int) -> npt.NDArray[np.void]:

@@ -25,8 +25,10 @@ def options(payload: bytes) -> dict[int, bytes]:
 
 
 def answered_encryption(wanted: int) -> int:
-    """All or nothing: encryption of the login packet alone is answered by 'not supported'."""
-    return ENCRYPT_ON if wanted in {ENCRYPT_ON, ENCRYPT_REQUIRED} else ENCRYPT_NOT_SUPPORTED
+    """Everything, the login packet alone (OFF), or nothing for a client that cannot."""
+    if wanted in {ENCRYPT_ON, ENCRYPT_REQUIRED}:
+        return ENCRYPT_ON
+    return ENCRYPT_NOT_SUPPORTED if wanted == ENCRYPT_NOT_SUPPORTED else ENCRYPT_OFF
 
 
 def prelogin_answer(encryption: int) -> bytes:

@@ -131,9 +131,11 @@ class Session:
         answer = Response(self._channel, self.number)
         answer.write(login.prelogin_answer(encryption))
         answer.finish()
-        if encryption == login.ENCRYPT_ON:
+        if encryption != login.ENCRYPT_NOT_SUPPORTED:
             self._channel.secure(self._server.tls)
         kind, payload = self._channel.read_message()
+        if encryption == login.ENCRYPT_OFF:
+            self._channel.unsecure()
         if kind != wire.LOGIN7:
             raise Hangup
         return self._greet(login.parse(payload), extended=bool(payload[27] & 0x10))

@@ -110,6 +110,10 @@ class Channel:
                 self._incoming.write(self.read_packet()[2])
         self._tls = tls
 
+    def unsecure(self) -> None:
+        """Go on in plain text: the client wanted nothing but its password encrypted."""
+        self._tls = None
+
     def _send_handshake(self) -> None:
         records = self._outgoing.read()
         if records:
