@@ -128,7 +128,7 @@ class Catalogue:
             home = self._home(database)
             if _key(schema, name) in home.tables:
                 raise CatalogueError(f"{database}.{schema}.{name} exists")
-            object_id = FIRST_OBJECT_ID + 16 * len(home.tables)
+            object_id = 16 + max((known.object_id for known in home.tables.values()), default=FIRST_OBJECT_ID - 16)
             table = Table(home.name, schema, name, object_id, tuple(columns), tuple(indexes))
             body = ", ".join(_definition(column) for column in columns)
             self._run(f"CREATE SCHEMA IF NOT EXISTS {identifier(home.name)}.{identifier(schema)}")
