@@ -99,7 +99,8 @@ def test_model_and_steps_import_where_airflow_cannot_be_imported():
 def test_the_import_guard_catches_airflow(tmp_path):
     package = tmp_path / "tenantdags" / "steps"
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
+    for folder in (package, package.parent):
+        (folder / "__init__.py").write_text("")
     (package / "bad.py").write_text("import airflow.sdk")
     command = [sys.executable, "-c", IMPORT_ALL, "steps"]
     done = subprocess.run(
