@@ -6,15 +6,15 @@ from benchmarks.page import write_section
 
 
 def extract(args: argparse.Namespace) -> None:
-    from benchmarks import extract
+    from benchmarks.extract import section
 
-    write_section("extract", extract.section(rows=args.rows, scales=args.scales, rounds=args.rounds))
+    write_section("extract", section(rows=args.rows, scales=args.scales, rounds=args.rounds))
 
 
 def parse(args: argparse.Namespace) -> None:
-    from benchmarks import parse
+    from benchmarks.parse import section
 
-    write_section("parse", parse.section(tenants=args.tenants, tables=args.tables, rounds=args.rounds))
+    write_section("parse", section(tenants=args.tenants, tables=args.tables, rounds=args.rounds))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 MIB = 1024 * 1024
+MB = 1_000_000
 
 
 @dataclass(frozen=True)

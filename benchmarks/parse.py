@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.measure import MIB, ROOT, ContenderError, Measurement, interleave
+from benchmarks.measure import MB, ROOT, ContenderError, Measurement, interleave
 from benchmarks.page import stamp, table
 from benchmarks.parse_world import STEPS, make_world
 from benchmarks.same_tasks import PROJECT
@@ -70,12 +70,12 @@ memory, first the DAG objects (build), then their serialised form. Ours reads an
 contract it names; the loop reads the same tenant files with PyYAML, takes ready plans and builds the same DAGs with the
 same code; dag-factory reads YAML with the same operators, without deadlines and teardown, for which it has no words.
 
-{table(["factory", "files", "build CPU-s", "serialise CPU-s", "longest file s", "peak RSS MiB", "JSON bytes per DAG"],
+{table(["factory", "files", "build CPU-s", "serialise CPU-s", "longest file s", "peak RSS MB", "JSON bytes per DAG"],
        [_parse_row(label, one) for label, one in parsed.items()])}
 
 What a task costs before its first line: the worker prepares the bundle and finds its task in the DAG file.
 
-{table(["factory", "CPU-s", "seconds", "peak RSS MiB", "DAGs built"],
+{table(["factory", "CPU-s", "seconds", "peak RSS MB", "DAGs built"],
        [_start_row(label, one) for label, one in started.items()])}
 
 Building takes {ours["build_cpu"] / loop["build_cpu"]:.2f} × the CPU of the plain loop and
@@ -89,14 +89,14 @@ def _parse_row(label: str, one: Measurement) -> list[str]:
     numbers = one.numbers
     return [
         label, f"{one.result['files']}", f"{numbers['build_cpu']:.1f}", f"{numbers['serialise_cpu']:.1f}",
-        f"{numbers['longest_seconds']:.2f}", f"{numbers['peak_bytes'] / MIB:.0f}",
+        f"{numbers['longest_seconds']:.2f}", f"{numbers['peak_bytes'] / MB:.0f}",
         f"{one.result['json_bytes_per_dag']:,}",
     ]  # fmt: skip
 
 
 def _start_row(label: str, one: Measurement) -> list[str]:
     numbers = one.numbers
-    peak = f"{numbers['peak_bytes'] / MIB:.0f}"
+    peak = f"{numbers['peak_bytes'] / MB:.0f}"
     return [label, f"{numbers['cpu']:.3f}", f"{numbers['seconds']:.3f}", peak, f"{one.result['dags']:,}"]
 
 
