@@ -104,5 +104,5 @@ def _one_per_container(plans: Sequence[TablePlan]) -> Iterator[TablePlan]:
 
 
 def _headline(sql: str) -> str:
-    """`CREATE TABLE IF NOT EXISTS prod.curated.orders_v1`: what a statement makes, without its columns."""
-    return sql.replace("`", "").partition(" (")[0].partition(" COMMENT ")[0]
+    """`CREATE TABLE IF NOT EXISTS prod.curated.orders_v1`: what a statement makes, in its first line."""
+    return sql.replace("`", "").splitlines()[0].removesuffix(" (")

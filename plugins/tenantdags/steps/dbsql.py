@@ -59,7 +59,7 @@ def create_curated(plan: TablePlan) -> str:
     comments = {column.name: column.description for column in plan.contract.loaded_columns}
     columns = [(name, kind, comments.get(name)) for name, kind in curated_columns(plan.contract)]
     comment = f"{plan.contract.purpose} All appends; readers use {plan.serving}."
-    return _create_table(plan.curated, columns, ("tenant_id", "as_of_date"), comment)
+    return _create_table(plan.curated, columns, ("tenant_id", "as_of_date"), comment) + _statistics(plan)
 
 
 def create_log(plan: TablePlan) -> str:
@@ -75,20 +75,23 @@ def add_columns(table: str, columns: Sequence[tuple[str, str]]) -> str:
 
 def table_columns(catalog: str) -> str:
     """Columns of one table as the metastore knows them. Parameters: schema, table."""
-    return (
-        f"SELECT column_name, full_data_type FROM {quote(catalog)}.information_schema.columns "
-        "WHERE table_schema = :schema AND table_name = :table ORDER BY ordinal_position"
-    )
+    return f"""\
+SELECT column_name, full_data_type
+FROM {quote(catalog)}.information_schema.columns
+WHERE table_schema = :schema AND table_name = :table
+ORDER BY ordinal_position"""
 
 
 def create_view(plan: TablePlan) -> str:
     """What readers see: every window's winning append; of a snapshot the newest window alone."""
     winners = _winners(plan)
     if plan.contract.mode == "snapshot":
-        winners = (
-            "SELECT tenant_id, max(window_start) AS window_start, max_by(append_id, window_start) AS append_id "
-            f"FROM ({winners}) GROUP BY tenant_id"
-        )
+        winners = f"""\
+SELECT tenant_id, max(window_start) AS window_start, max_by(append_id, window_start) AS append_id
+FROM (
+{_indented(winners)}
+)
+GROUP BY tenant_id"""
     return _reader(plan, plan.serving, winners, plan.contract.purpose)
 
 
@@ -101,15 +104,15 @@ def insert_log(plan: TablePlan) -> str:
     """One row, blindly appended: a statement that reads the log it writes would conflict with other publishers."""
     names = ", ".join(quote(name) for name, _ in LOG)
     values = ", ".join(f":{name}" for name, _ in LOG)
-    return f"INSERT INTO {quote_path(plan.databricks.publish_log)} ({names}) VALUES ({values})"
+    return f"INSERT INTO {quote_path(plan.databricks.publish_log)} ({names})\nVALUES ({values})"
 
 
 def log_generations(plan: TablePlan) -> str:
     """What the log holds of one window. Parameters: table_name, tenant_id, window_start."""
-    return (
-        f"SELECT generation, append_id FROM {quote_path(plan.databricks.publish_log)} "
-        "WHERE table_name = :table_name AND tenant_id = :tenant_id AND window_start = :window_start"
-    )
+    return f"""\
+SELECT generation, append_id
+FROM {quote_path(plan.databricks.publish_log)}
+WHERE table_name = :table_name AND tenant_id = :tenant_id AND window_start = :window_start"""
 
 
 def append_counts(plan: TablePlan) -> str:
@@ -119,18 +122,18 @@ def append_counts(plan: TablePlan) -> str:
     """
     stamps = ("tenant_id", "as_of_date", "window_start", "load_id")
     same = " AND ".join(f"{'_load_id' if name == 'load_id' else name} <=> :{name}" for name in stamps)
-    return (
-        f"SELECT count(*) AS row_count, count(CASE WHEN NOT ({same}) THEN 1 END) AS strange_count "
-        f"FROM {quote_path(plan.curated)} WHERE _append_id = :append_id"
-    )
+    return f"""\
+SELECT count(*) AS row_count, count(CASE WHEN NOT ({same}) THEN 1 END) AS strange_count
+FROM {quote_path(plan.curated)}
+WHERE _append_id = :append_id"""
 
 
 def append_sums(plan: TablePlan, columns: Sequence[str], by: Sequence[str]) -> str:
     """Exact sums of one append per group; groups as text. Parameter: append_id."""
     groups = [f"CAST({quote(name)} AS STRING) AS {quote(f'group_{i}')}" for i, name in enumerate(by)]
     sums = [f"sum({quote(name)}) AS {quote(f'sum_{i}')}" for i, name in enumerate(columns)]
-    text = f"SELECT {', '.join(groups + sums)} FROM {quote_path(plan.curated)} WHERE _append_id = :append_id"
-    return f"{text} GROUP BY {', '.join(map(quote, by))}" if by else text
+    text = f"SELECT {', '.join(groups + sums)}\nFROM {quote_path(plan.curated)}\nWHERE _append_id = :append_id"
+    return f"{text}\nGROUP BY {', '.join(map(quote, by))}" if by else text
 
 
 def keys_elsewhere(plan: TablePlan) -> str:
@@ -139,16 +142,22 @@ def keys_elsewhere(plan: TablePlan) -> str:
     Parameters: append_id, table_name, tenant_id, window_start.
     """
     keys = [quote(name) for name in plan.contract.keys]
-    same = " AND ".join(f"mine.{key} = theirs.{key}" for key in keys)
-    mine = f"SELECT DISTINCT {', '.join(keys)} FROM {quote_path(plan.curated)} WHERE _append_id = :append_id"
-    return (
-        f"SELECT theirs.as_of_date AS as_of_date, count(*) AS key_count FROM ({mine}) AS mine "
-        f"JOIN {quote_path(plan.curated)} AS theirs ON {same} "
-        f"JOIN ({_winners(plan, one_tenant=True)}) AS published "
-        "ON theirs.window_start = published.window_start AND theirs._append_id = published.append_id "
-        "WHERE theirs.tenant_id = :tenant_id AND theirs.window_start <> :window_start "
-        "GROUP BY theirs.as_of_date ORDER BY as_of_date"
-    )
+    return f"""\
+SELECT theirs.as_of_date AS as_of_date, count(*) AS key_count
+FROM (
+  SELECT DISTINCT {", ".join(keys)}
+  FROM {quote_path(plan.curated)}
+  WHERE _append_id = :append_id
+) AS mine
+JOIN {quote_path(plan.curated)} AS theirs
+  ON {" AND ".join(f"mine.{key} = theirs.{key}" for key in keys)}
+JOIN (
+{_indented(_winners(plan, one_tenant=True))}
+) AS published
+  ON theirs.window_start = published.window_start AND theirs._append_id = published.append_id
+WHERE theirs.tenant_id = :tenant_id AND theirs.window_start <> :window_start
+GROUP BY theirs.as_of_date
+ORDER BY as_of_date"""
 
 
 def append_rows(plan: TablePlan, append_id: str) -> str:
@@ -163,31 +172,51 @@ def append_filter(append_id: str) -> str:
 def _create_table(
     table: str, columns: Iterable[tuple[str, str, str | None]], cluster: Sequence[str], comment: str
 ) -> str:
-    lines = [f"{quote(n)} {kind}" + (f" COMMENT {_literal(text)}" if text else "") for n, kind, text in columns]
-    return (
-        f"CREATE TABLE IF NOT EXISTS {quote_path(table)} ({', '.join(lines)}) USING DELTA "
-        f"CLUSTER BY ({', '.join(map(quote, cluster))}) COMMENT {_literal(comment)}"
-    )
+    lines = [f"  {quote(n)} {kind}" + (f" COMMENT {_literal(text)}" if text else "") for n, kind, text in columns]
+    listed = ",\n".join(lines)
+    return f"""\
+CREATE TABLE IF NOT EXISTS {quote_path(table)} (
+{listed}
+)
+USING DELTA
+CLUSTER BY ({", ".join(map(quote, cluster))})
+COMMENT {_literal(comment)}"""
+
+
+def _statistics(plan: TablePlan) -> str:
+    """By default Delta keeps statistics of the first 32 columns; what we cluster and filter by stands behind all."""
+    names = dict.fromkeys(("tenant_id", "as_of_date", "window_start", "_append_id", *plan.contract.keys))
+    listed = ",".join(name if name.isidentifier() else quote(name) for name in names)
+    return f"\nTBLPROPERTIES ('delta.dataSkippingStatsColumns' = {_literal(listed)})"
 
 
 def _winners(plan: TablePlan, *, one_tenant: bool = False) -> str:
     name = ":table_name" if one_tenant else _literal(plan.curated_name)
     tenant = " AND tenant_id = :tenant_id" if one_tenant else ""
-    return (
-        "SELECT tenant_id, window_start, max_by(append_id, generation) AS append_id "
-        f"FROM {quote_path(plan.databricks.publish_log)} WHERE table_name = {name}{tenant} "
-        "GROUP BY tenant_id, window_start"
-    )
+    return f"""\
+SELECT tenant_id, window_start, max_by(append_id, generation) AS append_id
+FROM {quote_path(plan.databricks.publish_log)}
+WHERE table_name = {name}{tenant}
+GROUP BY tenant_id, window_start"""
 
 
 def _reader(plan: TablePlan, view: str, winners: str, comment: str) -> str:
     names = [column.name for column in plan.contract.loaded_columns] + list(_READER_STAMPS)
-    return (
-        f"CREATE OR REPLACE VIEW {quote_path(view)} COMMENT {_literal(comment)} AS "
-        f"SELECT {', '.join(f'data.{quote(name)}' for name in names)} FROM {quote_path(plan.curated)} AS data "
-        f"JOIN ({winners}) AS published ON data.tenant_id = published.tenant_id "
-        "AND data.window_start = published.window_start AND data._append_id = published.append_id"
-    )
+    return f"""\
+CREATE OR REPLACE VIEW {quote_path(view)}
+COMMENT {_literal(comment)}
+AS SELECT {", ".join(f"data.{quote(name)}" for name in names)}
+FROM {quote_path(plan.curated)} AS data
+JOIN (
+{_indented(winners)}
+) AS published
+  ON data.tenant_id = published.tenant_id
+  AND data.window_start = published.window_start
+  AND data._append_id = published.append_id"""
+
+
+def _indented(sql: str) -> str:
+    return "\n".join(f"  {line}" for line in sql.splitlines())
 
 
 def _literal(text: str) -> str:

@@ -175,7 +175,7 @@ class Cursor:
         self.description: list[tuple[Any, ...]] = []
 
     def execute(self, sql: str) -> None:
-        result = self._statements.execute(sql)
+        result = self._statements.execute(sql.strip().removesuffix(";"))
         self._rows = iter(result.rows)
         self.description = [(name, None, None, None, None, None, None) for name in result.columns]
 

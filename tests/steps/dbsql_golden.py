@@ -1,0 +1,121 @@
+"""Every Databricks SQL text the product can send, each beside the vendor's pages that allow it.
+
+`python -m tests.steps.dbsql_golden` writes tests/golden/dbsql anew; read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+
+from tenantdags.model.plan import TablePlan
+from tenantdags.steps import dbsql, soda_run
+from tenantdags.steps.reconcile import families
+from tenantdags.steps.soda_contract import soda_checks, to_yaml
+from tenantdags.steps.statements import Statements
+from tests.steps.staged import ROOT, plan_of, window_of_plan
+
+FOLDER = ROOT / "tests" / "golden" / "dbsql"
+MANUAL = "https://docs.databricks.com/en/sql/language-manual/"
+CREATE_TABLE = ("sql-ref-syntax-ddl-create-table-using.html", "sql-ref-syntax-ddl-cluster-by.html")
+STATISTICS = "sql-ref-syntax-ddl-tblproperties.html"
+SELECT = ("sql-ref-syntax-qry-select.html", "sql-ref-parameter-marker.html")
+WINNERS = ("functions/max_by.html", "sql-ref-syntax-qry-select-join.html")
+APPEND = "11111111-2222-3333-4444-555555555555"
+
+
+@dataclass(frozen=True)
+class Golden:
+    name: str
+    pages: tuple[str, ...]
+    sql: str
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / f"{self.name}.sql"
+
+    @property
+    def text(self) -> str:
+        return "".join(f"-- {MANUAL}{page}\n" for page in self.pages) + self.sql + "\n"
+
+
+def goldens() -> list[Golden]:
+    return [*_once(), *(g for table in ("customers", "orders", "order_lines") for g in _of(plan_of("acme", table)))]
+
+
+def _once() -> Iterator[Golden]:
+    plan = plan_of("acme", "orders")
+    for schema in dbsql.SCHEMAS:
+        sql = dbsql.create_schema(plan.databricks.catalog, schema)
+        yield Golden(f"create_schema_{schema}", ("sql-ref-syntax-ddl-create-schema.html",), sql)
+    yield Golden("create_publish_log", CREATE_TABLE, dbsql.create_log(plan))
+    yield Golden(
+        "add_columns",
+        ("sql-ref-syntax-ddl-alter-table-manage-column.html",),
+        dbsql.add_columns(plan.curated, [("shipped_at", "TIMESTAMP"), ("odd`name", "DECIMAL(18,2)")]),
+    )
+    columns = dbsql.table_columns(plan.databricks.catalog)
+    yield Golden("table_columns", ("information-schema/columns.html", *SELECT), columns)
+    yield Golden("insert_log", ("sql-ref-syntax-dml-insert-into.html", SELECT[1]), dbsql.insert_log(plan))
+    yield Golden("log_generations", SELECT, dbsql.log_generations(plan))
+
+
+def _of(plan: TablePlan) -> Iterator[Golden]:
+    name = plan.table
+    yield Golden(f"create_curated_{name}", (*CREATE_TABLE, STATISTICS), dbsql.create_curated(plan))
+    yield Golden(f"create_view_{name}", ("sql-ref-syntax-ddl-create-view.html", *WINNERS), dbsql.create_view(plan))
+    if plan.contract.mode == "snapshot":
+        history = dbsql.create_history_view(plan)
+        yield Golden(f"create_history_view_{name}", ("sql-ref-syntax-ddl-create-view.html", *WINNERS), history)
+    else:
+        yield Golden(f"keys_elsewhere_{name}", (*SELECT, *WINNERS), dbsql.keys_elsewhere(plan))
+    counts = dbsql.append_counts(plan)
+    yield Golden(f"append_counts_{name}", (*SELECT, "functions/lteqgtsign.html", "functions/count.html"), counts)
+    for family in families(plan):
+        title = f"append_sums_{name}" + (f"_by_{'_'.join(family.by)}" if family.by else "")
+        yield Golden(title, (*SELECT, "functions/sum.html"), dbsql.append_sums(plan, family.columns, family.by))
+    for i, sql in enumerate(soda_sql(plan)):
+        yield Golden(f"soda_{name}_{i}", (SELECT[0], "functions/rlike.html", "functions/count.html"), sql)
+
+
+def soda_sql(plan: TablePlan) -> list[str]:
+    """What Soda sends for the plan's rules, asked of a warehouse that answers 0 to everything."""
+    sent: list[str] = []
+
+    def call(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        sent.append(body["statement"])
+        width = len(list(sqlglot.parse_one(body["statement"], dialect="databricks").args["expressions"]))
+        columns = [{"name": f"c{i}", "type_name": "LONG"} for i in range(width)]
+        answer = {"data_array": [["0"] * width]}
+        return {
+            "statement_id": "s", "status": {"state": "SUCCEEDED"}, "manifest": {"schema": {"columns": columns}},
+            "result": answer,
+        }  # fmt: skip
+
+    checks = soda_checks(plan.contract, plan.checks)
+    text = to_yaml(
+        plan.contract, checks, f"curated/{plan.curated.replace('.', '/')}", dbsql.append_rows(plan, APPEND),
+        dbsql.append_filter(APPEND), "`",
+    )  # fmt: skip
+    source = soda_run.on_databricks(Statements(call, "abc123").connection(), "curated")
+    results = soda_run.evaluate(source, text, checks, window_of_plan(plan).end)
+    assert {result.rule for result in results} == {check.id for check in checks}
+    return sent
+
+
+def with_descriptions(plan: TablePlan) -> TablePlan:
+    """A plan whose columns carry texts that must be escaped."""
+    columns = tuple(replace(c, description="it's \\ odd\nand long") for c in plan.contract.columns)
+    return replace(plan, contract=replace(plan.contract, columns=columns))
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob("*.sql"):
+        old.unlink()
+    for golden in goldens():
+        golden.path.write_text(golden.text, encoding="utf-8")
