@@ -120,7 +120,7 @@ def catalogue_of(server: SqlServer, plan: TablePlan, **changes: Any) -> Callable
         with (
             pymssql.connect(
                 server=said["host"], port=str(said["port"]), user=said["login"], password=said["password"],
-                database=plan.source.database, login_timeout=5, **said["extra"],
+                database=plan.source.database, **{"login_timeout": 5, **said["extra"]},
             ) as connection,
             connection.cursor() as cursor,
         ):  # fmt: skip

@@ -96,8 +96,8 @@ def windowed_by(plan: TablePlan, type_text: str, zone: str = "UTC") -> TablePlan
     return replace(narrow, contract=contract, source=replace(plan.source, time_zone=zone))
 
 
-def every_type(plan: TablePlan) -> TablePlan:
-    return with_columns(plan, tuple(column(f"c{n}", text) for n, text in enumerate(EVERY_TYPE)))
+def every_type(plan: TablePlan, types: tuple[str, ...] = EVERY_TYPE) -> TablePlan:
+    return with_columns(plan, tuple(column(f"c{n}", text) for n, text in enumerate(types)))
 
 
 def every_measure(plan: TablePlan) -> TablePlan:

@@ -195,16 +195,22 @@ _RULES = (
 _UNREACHABLE = _Rule(
     SourceUnreachable,
     (),
-    (),
+    ("Unable to connect", "Net-Lib error", "DBPROCESS is dead", "Client unable to establish connection",
+     "Communication link failure", "Login timeout expired", "Connection timeout expired"),
     "the source could not be read to the end: {text}.",
     "The task is retried; if it stays so, check host, port, firewall and TLS settings of the connection.",
-)
+)  # fmt: skip
 
 
 def typed(error: Exception, where: str) -> RunError:
-    """Our error for a driver's. Anything unknown counts as unreachable: retried, never half a file."""
+    """Our error for a driver's. Anything unknown counts as unreachable: retried, never half a file.
+
+    Broken connections are told by their text alone: pymssql then repeats the number of some earlier error.
+    """
     number, text = _number(error), _text(error)
-    rule = next((r for r in _RULES if number in r.numbers or any(p in text for p in r.phrases)), _UNREACHABLE)
+    rule = next(
+        (r for r in (_UNREACHABLE, *_RULES) if number in r.numbers or any(p in text for p in r.phrases)), _UNREACHABLE
+    )
     shown = (redact(text, 300) if rule.kind is BadValue or rule is _UNREACHABLE else text[:300]).rstrip(". ")
     return rule.kind(where, rule.what.format(text=shown), rule.remedy.format(database=_database(text)))
 
@@ -232,7 +238,8 @@ def _text(error: Exception) -> str:
         parts = [error.driver_error, error.ddbc_error.replace("[Microsoft]", "").replace("[SQL Server]", "")]
         return ": ".join(part for part in parts if part)
     told = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
-    return " ".join(p.decode("utf-8", "replace") if isinstance(p, bytes) else str(p) for p in told[1:] or told)
+    texts = (p.decode("utf-8", "replace") if isinstance(p, bytes) else str(p) for p in told[1:] or told)
+    return " ".join(" ".join(texts).split())
 
 
 def _database(text: str) -> str:
