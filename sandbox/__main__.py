@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sandbox.breakage import CATALOGUE, break_it, repair_it
 from sandbox.services import SandboxError
+from sandbox.sqlserver.client import SqlServerError
 from sandbox.world import DEFAULT_RUN, World
 
 
@@ -34,7 +35,7 @@ def seed(world: World, args: argparse.Namespace) -> None:
 def break_(world: World, args: argparse.Namespace) -> None:
     if args.list or not args.what:
         for breakage in CATALOGUE:
-            print(f"{breakage.usage:<50} {breakage.meaning}")
+            print(f"{breakage.usage:<42} {breakage.meaning}")
         return
     print(break_it(world, args.what))
 
@@ -74,7 +75,7 @@ def main() -> int:
     args = parser().parse_args()
     try:
         args.action(World(args.run), args)
-    except SandboxError as error:
+    except (SandboxError, SqlServerError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

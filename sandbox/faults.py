@@ -1,7 +1,9 @@
 """What a fault is: a kind, how often it strikes, and which requests it strikes."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass
@@ -20,6 +22,16 @@ class Fault:
 
     def matches(self, method: str, path: str) -> bool:
         return self.times > 0 and self.method in ("", method) and re.search(self.path, path) is not None
+
+
+def fault_of(words: dict[str, Any], kinds: Collection[str]) -> Fault:
+    """The fault that a request describes; raises ValueError for a kind or a field that there is not."""
+    known = {field.name for field in fields(Fault)}
+    if str(words.get("kind")) not in kinds:
+        raise ValueError(f"unknown fault {words.get('kind')!r}; known are {', '.join(kinds)}")
+    if not set(words) <= known:
+        raise ValueError(f"a fault has {', '.join(sorted(known))}, not {', '.join(sorted(set(words) - known))}")
+    return Fault(**words)
 
 
 class Faults:

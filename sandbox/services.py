@@ -36,6 +36,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _ended(process: psutil.Process, seconds: float) -> bool:
+    """Wait until the process has ended, whether or not its parent has taken notice; False when it has not."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
+
+
 @dataclass(frozen=True)
 class Service:
     """One process `python -m sandbox.<name> --run DIR`, ready once it has written `<run>/<name>.json` with its pid."""
@@ -104,11 +117,9 @@ class Service:
         process = self.process()
         if process is not None:
             process.terminate()
-            try:
-                process.wait(seconds)
-            except psutil.TimeoutExpired:
+            if not _ended(process, seconds):
                 process.kill()
-                process.wait(5)
+                _ended(process, 5)
         self.ready_file.unlink(missing_ok=True)
         self._started_file.unlink(missing_ok=True)
         return process is not None

@@ -4,6 +4,7 @@ import json
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from sandbox.services import SandboxError, Service, read_json
 
@@ -60,5 +61,8 @@ class Adls:
         url = f"http://127.0.0.1:{self.info['admin_port']}/faults"
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            raise SandboxError(f"ADLS: {error.read().decode()}") from error

@@ -9,7 +9,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from multidict import CIMultiDict
 from yarl import URL
 
-from sandbox.faults import Fault, Faults
+from sandbox.faults import Fault, Faults, fault_of
 
 CHUNK = 1 << 18
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
@@ -100,10 +100,10 @@ class Proxy:
         return web.json_response([dataclasses.asdict(fault) for fault in self.faults.armed])
 
     async def _add_fault(self, request: web.Request) -> web.Response:
-        fault = Fault(**await request.json())
-        if fault.kind not in KINDS:
-            raise web.HTTPBadRequest(text=f"unknown fault {fault.kind!r}; known are {', '.join(KINDS)}")
-        self.faults.add(fault)
+        try:
+            self.faults.add(fault_of(await request.json(), KINDS))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
         return web.json_response({})
 
     async def _clear_faults(self, _: web.Request) -> web.Response:

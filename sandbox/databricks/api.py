@@ -12,11 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.databricks.errors import ApiError
+from sandbox.databricks.errors import ApiError, invalid
 from sandbox.databricks.jobs import Jobs, workspace_status
 from sandbox.databricks.pages import run_page
 from sandbox.databricks.statements import Statements
-from sandbox.faults import Fault, Faults
+from sandbox.faults import Faults, fault_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 KINDS = {
@@ -32,7 +32,6 @@ KINDS = {
     "sql_500": "a statement's POST answers 500 and runs nothing",
     "sql_after_commit": "a statement is carried out, then the connection is cut",
 }
-RUNNER_KINDS = ("notebook_crash", "slow_run")
 GET_KINDS = {"get_403": 403, "get_500": 500, "get_429": 429}
 MESSAGES = {
     403: ("PERMISSION_DENIED", "Sandbox fault: you are not authorized to access this run."),
@@ -150,10 +149,10 @@ class Api:
         return web.json_response([dataclasses.asdict(fault) for fault in self.faults.armed])
 
     async def _add_fault(self, request: web.Request) -> web.StreamResponse:
-        fault = Fault(**await request.json())
-        if fault.kind not in KINDS:
-            raise ApiError(400, "INVALID_PARAMETER_VALUE", f"unknown fault {fault.kind}; known are {', '.join(KINDS)}")
-        self.faults.add(fault)
+        try:
+            self.faults.add(fault_of(await request.json(), KINDS))
+        except ValueError as error:
+            raise invalid(str(error)) from error
         return web.json_response({})
 
     async def _clear_faults(self, _: web.Request) -> web.StreamResponse:

@@ -4,6 +4,7 @@ import json
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from sandbox.databricks.catalog import Catalog
 from sandbox.services import SandboxError, Service, read_json
@@ -75,5 +76,8 @@ class Databricks:
         data = json.dumps(body).encode() if body is not None else None
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            raise SandboxError(f"Databricks: {error.read().decode()}") from error
