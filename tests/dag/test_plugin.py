@@ -12,8 +12,8 @@ from tenantdags.dag.timetable import TenantTimetable
 
 def test_timetable_and_deadline_are_known_by_the_names_that_are_stored():
     assert plugins_manager.get_timetables_plugins()["tenantdags.dag.timetable.TenantTimetable"] is TenantTimetable
-    references = plugins_manager.get_deadline_references_plugins()
-    assert references["tenantdags.dag.deadline.WindowDeadline"] is WindowDeadline
+    reference: object = plugins_manager.get_deadline_references_plugins()["tenantdags.dag.deadline.WindowDeadline"]
+    assert reference is WindowDeadline
 
 
 def test_the_distribution_names_no_plugin_of_its_own():

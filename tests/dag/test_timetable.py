@@ -152,3 +152,28 @@ def test_it_survives_the_database(observe_within):
         "day of America/New_York, 1:00:03 after its end",
         "Once for every day of the tenant",
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "days"),
+    [
+        ("2026-11-21T00:00:00+00:00", "2026-11-22T00:00:00+00:00", ["2026-11-22"]),
+        ("2026-11-21T00:00:00+01:00", "2026-11-22T00:00:00+01:00", ["2026-11-21", "2026-11-22"]),
+    ],
+)
+def test_a_backfill_runs_the_windows_that_start_between_its_instants(first, last, days):
+    berlin = TenantTimetable("day", "Europe/Berlin", timedelta(hours=2))
+    restriction, found, info = TimeRestriction(at(first), at(last), True), [], None
+
+    while info := berlin.next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction):
+        assert info.data_interval is not None
+        found.append(window_of(*info.data_interval, "day", "Europe/Berlin").as_of_date.isoformat())
+
+    assert found == days
+
+
+def test_a_backfill_of_old_snapshots_has_no_runs():
+    snapshots = TenantTimetable("day", "Europe/Berlin", timedelta(), timedelta(hours=48))
+    long_ago = TimeRestriction(at("2026-01-01T00:00:00+01:00"), at("2026-01-31T00:00:00+01:00"), True)
+
+    assert snapshots.next_dagrun_info_v2(last_dagrun_info=None, restriction=long_ago) is None
