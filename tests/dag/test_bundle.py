@@ -108,6 +108,15 @@ def test_a_removed_tenant_loses_its_loader(bundle, project):
     assert sorted(dags_of(bundle.path).dags) == [dag for dag in ALL if not dag.startswith("globex")]
 
 
+def test_a_project_that_is_away_for_a_moment_removes_no_dag(bundle, project):
+    (project / "config").rename(project / "away")
+
+    with pytest.raises(FileNotFoundError, match=r"config/tenants does not exist; the DAGs stay as they are\. Remedy:"):
+        bundle.refresh()
+
+    assert len(list(bundle.path.iterdir())) == 3
+
+
 def test_a_new_tenant_gets_one(bundle, project):
     text = (project / "config/tenants/globex.yaml").read_text()
     new = project / "config/tenants/initech.yaml"

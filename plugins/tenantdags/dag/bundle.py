@@ -73,8 +73,12 @@ class TenantBundle(BaseDagBundle):
         return self.base_dir / "seen.json"
 
     def _look(self) -> dict[str, Any]:
-        from tenantdags.model.project import tenant_files
+        from tenantdags.model.project import TENANTS, tenant_files
 
+        if not (self.root / TENANTS).is_dir():
+            # A mount that is away for a moment must not remove every DAG.
+            what = f"{self.root / TENANTS} does not exist; the DAGs stay as they are."
+            raise FileNotFoundError(f"{what} Remedy: correct `root` of bundle {self.name!r} in dag_bundle_config_list.")
         files = tenant_files(self.root)
         shared = [p for p in (self.root / "config", self.root / "include" / "contracts") for p in p.glob("*.y*ml")]
         template = hashlib.sha256(f"{_LOADER}{self.root}".encode()).hexdigest()
