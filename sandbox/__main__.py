@@ -28,7 +28,10 @@ def status(world: World, args: argparse.Namespace) -> None:
 def seed(world: World, args: argparse.Namespace) -> None:
     from sandbox.seed import seed as seed_sources
 
-    seed_sources(world.sqlserver, args.anchor, days=args.days, orders_per_day=args.orders_per_day)
+    try:
+        seed_sources(world.sqlserver, args.anchor, days=args.days, orders_per_day=args.orders_per_day)
+    except ValueError as error:
+        raise SandboxError(str(error)) from error
     print(f"seeded {args.days} days up to {args.anchor} for every tenant")
 
 

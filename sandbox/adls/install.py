@@ -1,5 +1,6 @@
 """Installs Azurite with the npm that the virtual environment brings."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -25,16 +26,22 @@ def install() -> bool:
     """Install the locked Azurite under sandbox/.node unless it is there; True when something was installed."""
     stamp, lock = TARGET / ".installed", HERE / "package-lock.json"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    if AZURITE.exists() and stamp.exists() and stamp.read_text() == digest:
-        return False
     TARGET.mkdir(exist_ok=True)
+    with (TARGET / ".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if AZURITE.exists() and stamp.exists() and stamp.read_text() == digest:
+            return False
+        _npm_ci()
+        stamp.write_text(digest)
+    return True
+
+
+def _npm_ci() -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, TARGET / name)
     # protobufjs only prints a version notice at install: no package needs to run a script here.
     command = [_tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run(command, cwd=TARGET, env=_environment(), check=True, timeout=540)
-    stamp.write_text(digest)
-    return True
 
 
 def _tool(name: str) -> str:

@@ -13,7 +13,7 @@ STATES = {"PENDING": "PENDING", "RUNNING": "RUNNING", "TERMINATING": "TERMINATIN
 TASK_FIELDS = {
     "task_key", "notebook_task", "depends_on", "timeout_seconds", "description", "run_if", "environment_key",
     "email_notifications", "webhook_notifications", "notification_settings", "libraries", "health",
-    "existing_cluster_id", "new_cluster", "disable_auto_optimization",
+    "existing_cluster_id", "disable_auto_optimization",
 }  # fmt: skip
 RUN_FIELDS = {
     "tasks", "run_name", "idempotency_token", "timeout_seconds", "access_control_list", "email_notifications",
@@ -150,6 +150,8 @@ def check_submission(body: dict[str, Any]) -> None:
 def check_task(task: dict[str, Any], keys: list[str]) -> None:
     key = task["task_key"]
     refuse_unknown(task, TASK_FIELDS, f"task {key}")
+    if task.get("existing_cluster_id"):
+        raise invalid(f"Cluster {task['existing_cluster_id']} does not exist.")
     notebook = task.get("notebook_task")
     if not isinstance(notebook, dict) or not str(notebook.get("notebook_path", "")).startswith("/"):
         raise invalid(f"Task {key} needs a notebook_task with an absolute notebook_path.")

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ class Runner:
         self.handles[run.run_id] = Handle()
         job = asyncio.create_task(self._carry_out(run, tasks))
         self.jobs.add(job)
-        job.add_done_callback(self.jobs.discard)
+        job.add_done_callback(lambda job: self._carried_out(job, run, tasks))
 
     def cancel(self, run_id: int) -> None:
         """Kill the run's processes; it is reported as CANCELED once they are gone."""
@@ -135,6 +136,16 @@ class Runner:
         await done
         self._end_parent(run, tasks)
         del self.handles[run.run_id]
+
+    def _carried_out(self, job: "asyncio.Task[None]", run: Run, tasks: list[Run]) -> None:
+        """Nothing may stay RUNNING because the stand-in itself failed, say for a full disk."""
+        self.jobs.discard(job)
+        error = None if job.cancelled() else job.exception()
+        if error is not None:
+            traceback.print_exception(error)
+            for each in (*tasks, run):
+                if each.active:
+                    self._end(each, "INTERNAL_ERROR", "FAILED", f"The stand-in failed: {error!r}")
 
     async def _task(self, handle: Handle, run: Run, task: Run, tasks: list[Run]) -> None:
         """One task: after the tasks it depends on, in its place, to its end."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -119,6 +120,10 @@ class Statements:
             rows = limited(results.rows(table), statement)
         except SqlError as error:
             statement.settle("FAILED", error={"error_code": error.error_code, "message": str(error)})
+        except Exception as error:  # noqa: BLE001 - nobody would ever learn that the statement ended
+            traceback.print_exception(error)
+            message = f"[INTERNAL_ERROR] The stand-in failed: {error!r}"
+            statement.settle("FAILED", error={"error_code": "INTERNAL_ERROR", "message": message})
         else:
             statement.settle("SUCCEEDED", schema=schema, rows=rows)
 

@@ -333,6 +333,7 @@ def test_all_else_is_404(cloud, path):
         ({"tasks": [task("x", depends_on=[{"task_key": "b"}])]}, "unknown tasks: b"),
         ({"tasks": [task("x", notebok_task={})]}, "does not know these fields of task load: notebok_task"),
         ({"tasks": [task("x")], "idempotency_token": "x" * 65}, "at most 64 characters"),
+        ({"tasks": [task("x", existing_cluster_id="0601-1")]}, "Cluster 0601-1 does not exist"),
     ],
 )
 def test_a_submission_that_databricks_would_not_take_is_refused(cloud, body, message):
@@ -384,3 +385,18 @@ def cpu_seconds(server: psutil.Process) -> float:
     """CPU of the stand-in, of its children and of what they have reaped."""
     times = [process.cpu_times() for process in [server, *server.children(recursive=True)]]
     return sum(each.user + each.system + each.children_user + each.children_system for each in times)
+
+
+def test_a_failure_of_the_stand_in_itself_ends_the_run(cloud, manifest):
+    runs = cloud.run_dir / "databricks" / "runs"
+    aside = runs.with_name("runs-aside")
+    runs.rename(aside)
+    runs.write_text("no folder")
+    try:
+        run = finish(hook().submit_run({"tasks": [task(manifest)]}))
+    finally:
+        runs.unlink()
+        aside.rename(runs)
+
+    assert (run["state"]["life_cycle_state"], run["state"]["result_state"]) == ("INTERNAL_ERROR", "FAILED")
+    assert "The stand-in failed" in run["state"]["state_message"]

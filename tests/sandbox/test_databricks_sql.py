@@ -453,3 +453,7 @@ def test_the_client_names_the_tables_there_are(cloud, rows, schema):
 
     with pytest.raises(SandboxError, match=f"{schema}.t"):
         cloud.databricks.table_path(f"{schema}.nothing")
+
+
+def test_a_type_that_the_stand_in_cannot_show_fails_instead_of_hanging(error):
+    assert error("SELECT INTERVAL '1' DAY AS i").startswith("[INTERNAL_ERROR] The stand-in failed")
