@@ -8,13 +8,13 @@ import yaml
 from benchmarks.measure import ROOT
 
 STEPS = {
-    "extract": "ExtractOperator",
-    "check_extract": "CheckExtractOperator",
-    "upload": "UploadOperator",
-    "load": "LoadOperator",
-    "check_load": "CheckLoadOperator",
-    "publish": "PublishOperator",
-    "summarise": "SummariseOperator",
+    "extract": "operators.ExtractOperator",
+    "check_extract": "operators.CheckExtractOperator",
+    "upload": "operators.UploadOperator",
+    "load": "load_operator.LoadOperator",
+    "check_load": "operators.CheckLoadOperator",
+    "publish": "operators.PublishOperator",
+    "summarise": "operators.SummariseOperator",
 }
 LOOP = '''\
 """Every DAG of every tenant, by a loop in one Airflow DAG file."""
@@ -90,7 +90,7 @@ def _factory_dag(tenant: str, table: str) -> dict[str, object]:
     plan = {"__type__": "benchmarks.same_tasks.plan_for", "tenant": tenant, "table": table}
     tasks, before = {}, list[str]()
     for step, operator in STEPS.items():
-        tasks[step] = {"operator": f"tenantdags.dag.operators.{operator}", "plan": dict(plan), "dependencies": before}
+        tasks[step] = {"operator": f"tenantdags.dag.{operator}", "plan": dict(plan), "dependencies": before}
         before = [step]
     delay = {"__type__": "datetime.timedelta", "hours": 1}
     schedule = {"__type__": "tenantdags.dag.timetable.TenantTimetable", "every": "day", "zone": "Europe/Berlin"}

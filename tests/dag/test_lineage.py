@@ -5,7 +5,8 @@ import base64
 import pytest
 
 from tenantdags.dag.factory import build_dag
-from tenantdags.dag.operators import LoadOperator, StepOperator
+from tenantdags.dag.load_operator import LoadOperator
+from tenantdags.dag.operators import StepOperator
 from tests.dag.plans import plan_of
 
 SOURCE = ("mssql://db.example.com:1433", "shared_sales.dbo.Orders")

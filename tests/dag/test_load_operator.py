@@ -7,7 +7,7 @@ import pytest
 from airflow.providers.databricks.exceptions import DatabricksApiError
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
-from tenantdags.dag.operators import LoadOperator
+from tenantdags.dag.load_operator import LoadOperator
 from tenantdags.dag.trigger import LoadTrigger
 from tenantdags.model.errors import DatabricksRun, DatabricksSubmit, DatabricksTimeout
 from tenantdags.model.window import day_window

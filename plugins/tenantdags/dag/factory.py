@@ -14,11 +14,11 @@ from airflow.sdk.definitions.deadline import DeadlineAlert
 from tenantdags.dag import run
 from tenantdags.dag.alerts import sla_miss_arguments
 from tenantdags.dag.deadline import WindowDeadline
+from tenantdags.dag.load_operator import LoadOperator
 from tenantdags.dag.operators import (
     CheckExtractOperator,
     CheckLoadOperator,
     ExtractOperator,
-    LoadOperator,
     PublishOperator,
     SummariseOperator,
     UploadOperator,
