@@ -222,7 +222,7 @@ def test_a_red_gate_says_which_rules_broke_and_what_to_do(staging):
     assert caught.value.rule == "status_required"
     assert str(caught.value) == (
         "acme orders 2026-11-21: quality.status_required: status_required: 1 missing status (expected 0); "
-        "pk_unique: 1 duplicate keys (expected 0). Remedy: Mend the rows of dbo.Orders at the source, then clear "
+        "pk_unique: 1 duplicate key (expected 0). Remedy: Mend the rows of dbo.Orders at the source, then clear "
         "`extract`; readers keep the last published version until then."
     )
 

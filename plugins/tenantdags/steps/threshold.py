@@ -16,14 +16,14 @@ _NOUNS = {
     "required": "missing {columns}",
     "null_count": "missing {columns}",
     "null_percent": "% missing {columns}",
-    "unique": "duplicate keys",
-    "enum": "unknown values of {columns}",
-    "pattern": "malformed values of {columns}",
-    "range": "values of {columns} out of range",
-    "length": "values of {columns} of a wrong length",
-    "invalid_count": "invalid values of {columns}",
+    "unique": "duplicate key{s}",
+    "enum": "unknown value{s} of {columns}",
+    "pattern": "malformed value{s} of {columns}",
+    "range": "value{s} of {columns} out of range",
+    "length": "value{s} of {columns} of a wrong length",
+    "invalid_count": "invalid value{s} of {columns}",
     "invalid_percent": "% invalid values of {columns}",
-    "row_count": "rows",
+    "row_count": "row{s}",
 }
 
 
@@ -53,7 +53,7 @@ def unevaluated(check: Check, why: str) -> CheckResult:
 
 def measured(check: Check, value: Number) -> str:
     """`3 duplicate keys`, `1.25 % missing customer_email`."""
-    noun = _NOUNS.get(check.kind, "").format(columns=", ".join(check.columns))
+    noun = _NOUNS.get(check.kind, "").format(columns=", ".join(check.columns), s="" if value == 1 else "s")
     return f"{_plain(value)} {noun}".strip()
 
 
@@ -67,4 +67,4 @@ def expected(check: Check) -> str:
 
 
 def _plain(value: Number) -> str:
-    return f"{round(value, 4):f}" if isinstance(value, Decimal) else str(value)
+    return f"{round(value, 4).normalize():f}" if isinstance(value, Decimal) else str(value)
