@@ -23,7 +23,7 @@ def identifier(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One declared column; column_id never changes and never comes back after a drop."""
+    """One declared column; column_id stays when others are dropped."""
 
     name: str
     kind: SqlType

@@ -55,6 +55,10 @@ class SqlServer:
         return self._info()["port"]
 
     @property
+    def pid(self) -> int:
+        return self._info()["pid"]
+
+    @property
     def logins(self) -> dict[str, str]:
         """Passwords by login."""
         said = json.loads((self.run_dir / "sqlserver" / "logins.json").read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """CAST and CONVERT with T-SQL's meaning, as DuckDB expressions that raise and round where T-SQL does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -59,7 +60,15 @@ def _converted(value: Typed, to: SqlType, attempt: bool, style: int | None) -> s
     rule = _RULES.get((source, target))
     if rule is None:
         raise clash(str(value.kind), str(to))
-    return rule(value, to, attempt, style)
+    return bound(value.sql, lambda sql: rule(replace(value, sql=sql), to, attempt, style))
+
+
+def bound(sql: str, body: Callable[[str], str]) -> str:
+    """The body over an expression that it may repeat: a long one is computed once, or nesting would multiply it."""
+    if len(sql) < 120:
+        return body(sql)
+    name = f"v{len(sql)}"  # an inner expression is shorter, so its name differs
+    return f"list_transform([{sql}], lambda {name}: {body(name)})[1]"
 
 
 def _same(value: Typed, to: SqlType) -> str:

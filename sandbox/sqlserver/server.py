@@ -29,6 +29,12 @@ GRANTS: Final = {
     "sa": ["*"],
 }
 FIRST_SESSION: Final = 51
+SETTINGS: Final[dict[str, Any]] = {
+    "threads": 2,
+    "memory_limit": "2GB",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Server:
         home.chmod(0o700)
         self.logins = read_logins(home / "logins.json")
         self.tls = certificate.context(home / "certificate.pem")
-        self.connection = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "2GB"})
+        self.connection = duckdb.connect(":memory:", config=SETTINGS)
         self.connection.execute("SET TimeZone = 'UTC'")
         self.catalogue = Catalogue(self.connection.cursor())
         for name in DATABASES:

@@ -177,23 +177,24 @@ class Session:
     # -- requests --
 
     def _loop(self) -> None:
+        unfinished: Response | None = None
         while True:
-            self.state = "sleeping"
+            self.state = "sleeping" if unfinished is None else "cancelling"
             kind, payload = self._channel.messages.get()
             if kind == wire.GONE:
                 return
             self.state = "running"
-            response = Response(self._channel, self.number)
+            response = unfinished or Response(self._channel, self.number)
+            unfinished = None
             if kind == wire.ATTENTION:
                 self._channel.attention.clear()
                 response.write(login.done(DONE, ACKNOWLEDGED, 0, 0))
-                response.finish()
-                continue
-            try:
-                self._answer(kind, payload, response)
-            except Cancelled:
-                response.flush()  # the attention message that waits in the queue ends this response
-                continue
+            else:
+                try:
+                    self._answer(kind, payload, response)
+                except Cancelled:
+                    unfinished = response  # ended by the attention message that waits in the queue
+                    continue
             response.finish()
 
     def _answer(self, kind: int, payload: bytes, response: Response) -> None:

@@ -1,10 +1,11 @@
 """AT TIME ZONE for the zones the examples live in; SQL Server knows zones by their Windows names."""
 
+from dataclasses import replace
 from typing import Final
 
 from sqlglot import exp
 
-from sandbox.sqlserver.conversion import EPOCH_TICKS, MINUTE_TICKS, Typed, family, ticks
+from sandbox.sqlserver.conversion import EPOCH_TICKS, MINUTE_TICKS, Typed, bound, family, ticks
 from sandbox.sqlserver.errors import SqlError, clash, unserved
 from sandbox.sqlserver.sqltypes import SqlType
 
@@ -27,10 +28,14 @@ def at_time_zone(value: Typed, zone: exp.Expr) -> Typed:
     if value.kind.name != "datetimeoffset" and name != "UTC":
         raise unserved("AT TIME ZONE of a local time in a zone with clock changes")
     kind = SqlType("datetimeoffset", scale={"datetime": 3, "smalldatetime": 0}.get(value.kind.name, value.kind.scale))
+    return Typed(bound(value.sql, lambda sql: _placed(replace(value, sql=sql), name)), kind, value.nullable)
+
+
+def _placed(value: Typed, name: str) -> str:
     utc = f"({value.sql}).t" if value.kind.name == "datetimeoffset" else ticks(value)
     # DuckDB's zones are exact to the minute, so the microseconds that it holds are enough to find the offset.
     micros = f"make_timestamp(({utc}) // 10 - {EPOCH_TICKS // 10})"
     local = f"(timezone('{name}', timezone('UTC', {micros})))"
     minutes = f"((epoch_us({local}) - epoch_us({micros})) // {MINUTE_TICKS // 10})"
     pair = f"{{'t': CAST({utc} AS BIGINT), 'o': CAST({minutes} AS SMALLINT)}}"
-    return Typed(f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {pair} END", kind, value.nullable)
+    return f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {pair} END"
