@@ -71,7 +71,10 @@ class PublishedFile:
         facts = tuple(_generation(fact) for fact in raw["generations"])
         if [fact.generation for fact in facts] != list(range(1, len(facts) + 1)):
             raise ValueError("_published.json has a hole in its generations")
-        return cls(facts)
+        found = cls(facts)
+        if found.current is None or asdict(found.current) != {name: raw.get(name) for name in asdict(found.current)}:
+            raise ValueError("_published.json is torn: its head names none of its generations")
+        return found
 
 
 def _generation(raw: dict[str, Any]) -> Generation:
