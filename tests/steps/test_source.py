@@ -123,7 +123,7 @@ def test_a_password_with_odd_characters_reaches_the_driver_whole(monkeypatch):
     class Driver:
         timeout = 0
 
-    monkeypatch.setattr(source.mssql_python, "connect", lambda **options: seen.update(options) or Driver())
+    monkeypatch.setattr(mssql_python, "connect", lambda **options: seen.update(options) or Driver())
     connection = source.connect(login())
 
     assert seen["pwd"] == "pa;ss}word"

@@ -140,8 +140,7 @@ def _load_folder(staging: Staging, plan: TablePlan, window: Window, load_id: str
     """The load's folder; an attempt that fails takes its partial files with it, so a full disk does not stay full."""
     folder = staging.write_dir(plan, load_id, window)
     try:
-        with staging_errors(plan.at(window), folder):
-            yield folder
+        yield folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -155,8 +154,11 @@ def _parts(
     statement = tsql.select_rows(plan, window, tenant_type)
     with closing(session.stream(statement, batch_rows(plan))) as batches:
         for batch in batches:
-            writer.write(conform(batch))
-    return writer.finish()
+            staged = conform(batch)
+            with staging_errors(plan.at(window), folder):
+                writer.write(staged)
+    with staging_errors(plan.at(window), folder):
+        return writer.finish()
 
 
 def batch_rows(plan: TablePlan) -> int:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import mssql_python
 import mssql_python.exceptions
@@ -27,6 +27,8 @@ from tenantdags.model.errors import (
 )
 from tenantdags.steps import tsql
 from tenantdags.steps.redact import redact
+
+T = TypeVar("T")
 
 QUEUED_BATCHES = 1  # beside the one being fetched and the one in work
 
@@ -98,23 +100,42 @@ def connect(login: SourceLogin) -> Connection:
 
 
 class Session:
-    """One connection inside one transaction: everything it reads is of one instant (under SNAPSHOT)."""
+    """One connection inside one transaction: everything it reads is of one instant (under SNAPSHOT).
+
+    The driver waits in threads of its own and the caller in Python, where a timeout or a termination reaches it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._cursor = connection.cursor()
 
     def run(self, text: str) -> None:
         """A statement outside any prepared scope: SET inside one would end with it."""
-        self._cursor.execute(text)
+        self._waited(lambda: self._cursor.execute(text))
 
     def rows(self, statement: tsql.Statement) -> list[tuple[Any, ...]]:
-        self._cursor.execute(statement.text, *statement.parameters)
-        return [tuple(row) for row in self._cursor.fetchall()]
+        return self._waited(lambda: [tuple(row) for row in self._execute(statement).fetchall()])
 
     def stream(self, statement: tsql.Statement, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
-        """Batches of at most `batch_rows`, fetched by a thread of its own while the caller works on the last one."""
+        """Batches of at most `batch_rows`, fetched ahead while the caller works on the last one."""
+        return _fetched(self._waited(lambda: self._execute(statement).arrow_reader(batch_rows)))
+
+    def _execute(self, statement: tsql.Statement) -> Any:
         self._cursor.execute(statement.text, *statement.parameters)
-        return _fetched(self._cursor.arrow_reader(batch_rows))
+        return self._cursor
+
+    def _waited(self, call: Callable[[], T]) -> T:
+        answers: queue.Queue[tuple[T | None, Exception | None]] = queue.Queue()
+        thread = threading.Thread(target=_answer, args=(call, answers), name="statement", daemon=True)
+        thread.start()
+        try:
+            answer, error = _next(answers)
+        except BaseException:
+            self._cursor.hstmt._cancel()  # the driver has no public way to take a running statement back
+            thread.join(timeout=10)
+            raise
+        if error is not None:
+            raise error
+        return cast("T", answer)
 
 
 @contextmanager
@@ -247,8 +268,15 @@ def _database(text: str) -> str:
     return after.partition("'")[0] or "…"
 
 
+def _answer(call: Callable[[], T], answers: queue.Queue[tuple[T | None, Exception | None]]) -> None:
+    try:
+        answers.put((call(), None))
+    except Exception as error:  # noqa: BLE001  # handed over: the caller's thread raises it
+        answers.put((None, error))
+
+
 def _fetched(reader: Any) -> Generator[pa.RecordBatch, None, None]:
-    """Read ahead by QUEUED_BATCHES. The caller waits in Python, so a signal reaches it even when the server is mute."""
+    """The reader's batches, read ahead by QUEUED_BATCHES."""
     waiting: queue.Queue[pa.RecordBatch | Exception | None] = queue.Queue(maxsize=QUEUED_BATCHES)
     abandoned = threading.Event()
     thread = threading.Thread(target=_fetch, args=(reader, waiting, abandoned), name="fetch", daemon=True)
