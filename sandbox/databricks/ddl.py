@@ -114,6 +114,10 @@ class Ddl:
         if named:
             query = f"SELECT * FROM ({query}) AS v({', '.join(f'`{each.name}`' for each in named)})"
             fields = spark.sql(query).schema.fields
+        names = [each.name.lower() for each in fields]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise SqlError("COLUMN_ALREADY_EXISTS", f"The column `{double[0]}` already exists.")
         comments = [comment_of_column(each) for each in named] or [""] * len(fields)
         types = [each.dataType.simpleString() for each in fields]
         columns = [[each.name, kind, note] for each, kind, note in zip(fields, types, comments, strict=True)]
@@ -318,7 +322,8 @@ def delta_field(column: exp.ColumnDef) -> Field:
 
 def delta_type(kind: exp.DataType) -> PrimitiveType:
     text = kind.sql("databricks").upper().replace(" ", "")
-    if re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", text):
+    decimal = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", text)
+    if decimal and int(decimal[2]) <= int(decimal[1]) <= 38:
         return PrimitiveType(text.lower())
     if text not in DELTA_TYPES:
         raise SqlError("UNSUPPORTED_DATATYPE", f"Unsupported data type {text}.")

@@ -139,6 +139,16 @@ def test_a_parameter_of_the_wrong_type_is_an_error(error):
         ("USE CATALOG prod", "UNSUPPORTED_FEATURE"),
         ("CREATE FUNCTION prod.x.f() RETURNS INT RETURN 1", "UNSUPPORTED_FEATURE"),
         ("SHOW FUNCTIONS", "UNSUPPORTED_FEATURE"),
+        ("SELECT 1 AS a WHERE 'x' SIMILAR TO 'x'", "PARSE_SYNTAX_ERROR"),
+        ("SELECT TOP 3 id FROM range(9)", "PARSE_SYNTAX_ERROR"),
+        ("SELECT [id] FROM range(9)", "PARSE_SYNTAX_ERROR"),
+        ("SELECT id FROM range(9) WITH (NOLOCK)", "PARSE_SYNTAX_ERROR"),
+        ("SELECT COUNT_BIG(*) FROM range(9)", "UNRESOLVED_ROUTINE"),
+        ("SELECT GETUTCDATE()", "UNRESOLVED_ROUTINE"),
+        ("CREATE TABLE prod.default.t (a DECIMAL(39,2))", "UNSUPPORTED_DATATYPE"),
+        ("CREATE TABLE prod.default.t (a DATETIME2)", "PARSE_SYNTAX_ERROR"),
+        ("CREATE TABLE prod.default.t (a INT) USING PARQUET", "UNSUPPORTED_FEATURE"),
+        ("CREATE VIEW prod.default.v AS SELECT 1 AS a, 2 AS A", "COLUMN_ALREADY_EXISTS"),
         ("DESCRIBE HISTORY prod.x.y", "UNSUPPORTED_FEATURE"),
     ],
 )
@@ -456,4 +466,4 @@ def test_the_client_names_the_tables_there_are(cloud, rows, schema):
 
 
 def test_a_type_that_the_stand_in_cannot_show_fails_instead_of_hanging(error):
-    assert error("SELECT INTERVAL '1' DAY AS i").startswith("[INTERNAL_ERROR] The stand-in failed")
+    assert error("SELECT INTERVAL '1' DAY AS i").startswith("[INTERNAL_ERROR] The stand-in failed; see its log")
