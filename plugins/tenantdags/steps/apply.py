@@ -34,6 +34,7 @@ def apply(plans: Sequence[TablePlan], world: World, say: Say, *, dry_run: bool =
 
     Raises TableBehind for a difference that only a new major version may make, and the errors of both clients.
     """
+    _require_one_major(plans)
     pending = {(plan.databricks, text): plan for plan in _one_per_table(plans) for text in _pending(plan, world)}
     for plan in _one_per_container(plans):
         _make_container(plan, world.container(plan), say, dry_run)
@@ -41,6 +42,16 @@ def apply(plans: Sequence[TablePlan], world: World, say: Say, *, dry_run: bool =
         say(_headline(text))
         if not dry_run:
             world.statements(plan).execute(text)
+
+
+def _require_one_major(plans: Sequence[TablePlan]) -> None:
+    """A readers' view shows one curated table: with two, the last one applied would hide the other's tenants."""
+    first: dict[tuple[str, str], TablePlan] = {}
+    for plan in plans:
+        other = first.setdefault((plan.databricks.connection, plan.serving), plan)
+        if other.curated != plan.curated:
+            what = f"{plan.serving} cannot show {other.contract.ref} of {other.tenant} and {plan.contract.ref} both."
+            raise TableBehind(plan.at("apply"), what, "Name the same contract version in all tenant files.")
 
 
 def _pending(plan: TablePlan, world: World) -> Iterator[str]:
