@@ -45,7 +45,7 @@ stamps = {
 # COMMAND ----------
 
 expected = [column["name"] for column in manifest["columns"]] + list(stamps)
-known = spark.table(target).columns
+known = {field.name: field.dataType for field in spark.table(target).schema.fields}
 missing = [name for name in expected if name not in known]
 if missing:
     raise ValueError(
@@ -59,7 +59,7 @@ rows = 0
 if files:
     load = spark.read.parquet(*files).select(*columns, *[value.alias(name) for name, value in stamps.items()])
     # A column that the table has beyond the manifest stays NULL.
-    rest = [F.lit(None).alias(name) for name in known if name not in expected]
+    rest = [F.lit(None).cast(kind).alias(name) for name, kind in known.items() if name not in expected]
     load.select("*", *rest).select(*known).write.mode("append").saveAsTable(target)
     rows = spark.table(target).where(F.col("_append_id") == append_id).count()
 

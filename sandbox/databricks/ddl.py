@@ -220,9 +220,18 @@ class Ddl:
             raise unsupported(statement)
         if str(statement.args.get("kind") or "TABLE").upper() != "TABLE":
             raise unsupported(statement)
-        columns = self.columns(full_name(statement.this))
-        names, types, comments = ([each[part] for each in columns] for part in range(3))
-        return table_of(col_name=list(names), data_type=list(types), comment=[note or None for note in comments])
+        name = full_name(statement.this)
+        rows = [[column, kind, note or None] for column, kind, note in self.columns(name)]
+        clustered = self.catalog.tables[name].cluster_by if name in self.catalog.tables else []
+        if clustered:
+            by_name = {row[0]: row for row in rows}
+            heads: list[list[str | None]] = [
+                ["# Clustering Information", "", ""],
+                ["# col_name", "data_type", "comment"],
+            ]
+            rows = [*rows, *heads, *(by_name[column] for column in clustered)]
+        names, types, comments = ([row[part] for row in rows] for part in range(3))
+        return table_of(col_name=names, data_type=types, comment=comments)
 
     def columns(self, name: str) -> list[list[str]]:
         """[name, type, comment] of every column of a table or view."""

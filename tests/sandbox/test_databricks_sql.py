@@ -186,6 +186,9 @@ def test_a_table_is_delta_and_readable_by_others(cloud, rows, schema):
     assert found == [(9007199254740993, "1.25", "2026-11-21")]
     assert DeltaTable(path).count() == 1
     assert rows(f"DESCRIBE TABLE {schema}.t")[:2] == [["id", "bigint", "the key"], ["amount", "decimal(18,2)", None]]
+    assert rows(f"DESCRIBE TABLE {schema}.t")[4:] == [
+        ["# Clustering Information", "", ""], ["# col_name", "data_type", "comment"], ["day", "date", None]
+    ]  # fmt: skip
     assert rows(f"SHOW TBLPROPERTIES {schema}.t") == [["team", "sales"]]
 
 
