@@ -33,15 +33,15 @@ def test_places_count_from_one_and_tell_key_from_value():
 
     assert document.keys[("a", "b")] == (2, 3)
     assert document.values[("a", "b", 1)] == (2, 10)
-    assert str(document.problem(("a", "b"), "is odd", at_key=True)) == "a.yaml:2:3: a.b: is odd"
-    assert str(document.problem(("a", "b", 1), "is odd")) == "a.yaml:2:10: a.b[1]: is odd"
+    assert str(document.problem("CFG012", ("a", "b"), "is odd", at_key=True)) == "a.yaml:2:3: a.b: is odd [CFG012]"
+    assert str(document.problem("CFG012", ("a", "b", 1), "is odd")) == "a.yaml:2:10: a.b[1]: is odd [CFG012]"
 
 
 def test_a_problem_of_something_missing_stands_at_what_should_hold_it():
     document = parse("a.yaml", "a:\n  b: {}\n")
 
-    assert str(document.problem(("a", "b", "c"), "is missing")) == "a.yaml:2:6: a.b.c: is missing"
-    assert str(document.problem(("x",), "is missing")) == "a.yaml:1:1: x: is missing"
+    assert str(document.problem("CFG013", ("a", "b", "c"), "is missing")) == "a.yaml:2:6: a.b.c: is missing [CFG013]"
+    assert str(document.problem("CFG013", ("x",), "is missing")) == "a.yaml:1:1: x: is missing [CFG013]"
 
 
 def test_on_is_a_key_like_any_other():
@@ -50,10 +50,11 @@ def test_on_is_a_key_like_any_other():
 
 def test_all_problems_are_told_at_once_in_order():
     assert refused("a: yes\nb: 012\na: 1\nc: 7:30\n") == [
-        'a.yaml:1:4: a: yes means true in YAML; write true, or "yes" for the text',
-        'a.yaml:2:4: b: 012 is a number YAML readers disagree on; write a plain decimal number, or "012" for the text',
-        "a.yaml:3:1: a: duplicate key, it already stands in line 1",
-        'a.yaml:4:4: c: 7:30 may be read as a number by YAML; put it in quotes: "7:30"',
+        'a.yaml:1:4: a: yes means true in YAML; write true, or "yes" for the text [CFG017]',
+        "a.yaml:2:4: b: 012 is a number YAML readers disagree on; "
+        'write a plain decimal number, or "012" for the text [CFG017]',
+        "a.yaml:3:1: a: duplicate key, it already stands in line 1 [CFG009]",
+        'a.yaml:4:4: c: 7:30 may be read as a number by YAML; put it in quotes: "7:30" [CFG017]',
     ]
 
 
@@ -76,17 +77,19 @@ def test_a_file_of_nested_aliases_is_refused_before_it_is_expanded():
         f"{n}: &{n} [*{p}, *{p}]\n" for p, n in zip("abcdefghij", "bcdefghijk", strict=True)
     )
 
-    assert refused(laughs)[0] == "a.yaml:1:4: anchor '&a' is not allowed; write the value out"
+    assert refused(laughs)[0] == "a.yaml:1:4: anchor '&a' is not allowed; write the value out [CFG007]"
 
 
 def test_nesting_that_would_overflow_the_parser_is_refused():
     (problem,) = refused("a: " + "[" * 400_000)
 
-    assert problem == "a.yaml:1:53: is nested more than 50 levels deep"
+    assert problem == "a.yaml:1:53: is nested more than 50 levels deep [CFG006]"
 
 
 def test_a_file_too_large_is_refused_unread():
-    assert refused("#" * (MAX_BYTES + 1)) == ["a.yaml:1:1: is larger than 1,000,000 bytes; no such file is meant to be"]
+    assert refused("#" * (MAX_BYTES + 1)) == [
+        "a.yaml:1:1: is larger than 1,000,000 bytes; no such file is meant to be [CFG003]"
+    ]
 
 
 @pytest.mark.parametrize("text", ["a: \x00\n", "a: \x07\n", "a: '\n", "{", "]", "a: b: c\n", "? [a]\n: b\n"])

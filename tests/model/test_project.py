@@ -57,7 +57,7 @@ def test_a_broken_tenant_leaves_the_others_loadable(project):
 
     assert problems(load_tenant, project, "acme") == [
         "config/tenants/acme.yaml:5:7: tier: 'platinum' is not a tier of config/defaults.yaml; "
-        "known: bronze, gold, silver"
+        "known: bronze, gold, silver [CFG041]"
     ]
     assert next(plan.dag_id for plan in load_tenant(project, "globex")) == "globex__customers"
     assert problems(load_project, project) == problems(load_tenant, project, "acme")
@@ -93,13 +93,17 @@ def test_problems_of_all_files_are_told_at_once_and_once(project):
 def test_missing_defaults_are_one_problem(project):
     (project / "config/defaults.yaml").unlink()
 
-    assert problems(load_project, project) == ["config/defaults.yaml:1:1: does not exist; the project needs it"]
+    assert problems(load_project, project) == [
+        "config/defaults.yaml:1:1: does not exist; the project needs it [CFG001]"
+    ]
 
 
 def test_a_file_that_is_not_utf8_is_a_problem(project):
     (project / "config/tenants/acme.yaml").write_bytes(b"name: Ac\xe9me\n")
 
-    assert problems(load_tenant, project, "acme") == ["config/tenants/acme.yaml:1:1: is not UTF-8 text (byte 9)"]
+    assert problems(load_tenant, project, "acme") == [
+        "config/tenants/acme.yaml:1:1: is not UTF-8 text (byte 9) [CFG002]"
+    ]
 
 
 def test_files_that_only_look_like_tenants_or_contracts_are_problems(project):
@@ -107,9 +111,9 @@ def test_files_that_only_look_like_tenants_or_contracts_are_problems(project):
     (project / "include/contracts/Orders.v2.odcs.yaml").write_text("kind: DataContract\n")
 
     assert problems(load_project, project) == [
-        "config/tenants/initech.yml:1:1: is not read; tenant files are named <tenant>.yaml",
+        "config/tenants/initech.yml:1:1: is not read; tenant files are named <tenant>.yaml [CFG019]",
         "include/contracts/Orders.v2.odcs.yaml:1:1: is not read; contracts are named <table>.v<major>.odcs.yaml, "
-        "in small letters",
+        "in small letters [CFG100]",
     ]
 
 
@@ -118,13 +122,14 @@ def test_a_contract_nobody_uses_is_checked_too(project):
     (project / "include/contracts/orders.v2.odcs.yaml").write_text(text)
 
     assert problems(load_project, project) == [
-        "include/contracts/orders.v2.odcs.yaml:6:10: version: '1.2.0' must be 2.<minor>.<patch>, as in the file's name"
+        "include/contracts/orders.v2.odcs.yaml:6:10: version: '1.2.0' must be 2.<minor>.<patch>, as in the file's name "
+        "[CFG103]"
     ]
 
 
 def test_an_empty_project_says_where_tenants_go(tmp_path):
     assert problems(load_project, tmp_path) == [
-        "config/tenants:1:1: holds no tenant file; add <tenant>.yaml, or name the project with --project"
+        "config/tenants:1:1: holds no tenant file; add <tenant>.yaml, or name the project with --project [CFG020]"
     ]
 
 

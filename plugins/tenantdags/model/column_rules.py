@@ -22,7 +22,9 @@ def column_checks(shape: Property, column: Column, index: int, problems: Problem
         yield _check(column, "required", "is present")
     if shape.unique:
         if not column.loaded:
-            problems.add((*path, "unique"), "the column is dropped in the stream, where duplicates cannot be seen")
+            problems.add(
+                "CFG145", (*path, "unique"), "the column is dropped in the stream, where duplicates cannot be seen"
+            )
         yield _check(column, "unique", "is unique")
     if shape.enum is not None:
         yield _check(column, "enum", "is one of the listed values", *_enum_values(shape, column, path, problems))
@@ -41,7 +43,7 @@ def _option_checks(options: TypeOptions, column: Column, path: Path, problems: P
         yield _check(column, "length", "has a legal length", options.min_length, options.max_length)
     if options.format is not None and column.type.text:
         # a promise nobody checks would be read as one that holds
-        problems.add((*path, "format"), "is not checked by the gates; write a pattern")
+        problems.add("CFG158", (*path, "format"), "is not checked by the gates; write a pattern")
 
 
 def _check(column: Column, kind: CheckKind, promise: str, *arguments: str | int | None) -> Check:
@@ -56,16 +58,16 @@ def _enum_values(shape: Property, column: Column, path: Path, problems: Problems
     values = tuple(entry.value for entry in shape.enum or ())
     wanted: type = str if column.type.text else int
     if not values:
-        problems.add((*path, "enum"), "lists no values, so every row would fail; list them or delete it")
+        problems.add("CFG154", (*path, "enum"), "lists no values, so every row would fail; list them or delete it")
     if wanted is int and column.type.name not in _WHOLE:
-        problems.add((*path, "enum"), f"needs a text or whole number column, not {column.type}")
+        problems.add("CFG154", (*path, "enum"), f"needs a text or whole number column, not {column.type}")
         return ()
     for i, value in enumerate(values):
         if type(value) is not wanted:
             kind = "text in quotes" if wanted is str else "a whole number"
-            problems.add((*path, "enum", i, "value"), f"must be {kind} for a {column.type} column")
+            problems.add("CFG154", (*path, "enum", i, "value"), f"must be {kind} for a {column.type} column")
         elif value in values[:i]:
-            problems.add((*path, "enum", i, "value"), f"{value!r} is listed twice")
+            problems.add("CFG154", (*path, "enum", i, "value"), f"{value!r} is listed twice")
     return values
 
 
@@ -73,7 +75,7 @@ def pattern_works(pattern: str, column: Column, path: Path, problems: Problems) 
     """Whether all engines read the pattern alike and it binds the whole value; adds a problem if not."""
     text = _pattern_problem(pattern) or (None if column.type.text else f"needs a text column, not {column.type}")
     if text:
-        problems.add(path, text)
+        problems.add("CFG155", path, text)
     return text is None
 
 
@@ -103,11 +105,11 @@ def _range_works(options: TypeOptions, column: Column, path: Path, problems: Pro
     for name in ("minimum", "maximum"):
         value = getattr(options, name)
         if value is not None and not _is_number(value):
-            problems.add((*path, name), f"must be a number, not {value!r}")
+            problems.add("CFG156", (*path, name), f"must be a number, not {value!r}")
     if not column.type.numeric:
-        problems.add(path, f"minimum and maximum need a numeric column, not {column.type}")
+        problems.add("CFG156", path, f"minimum and maximum need a numeric column, not {column.type}")
     if _is_number(options.minimum) and _is_number(options.maximum) and options.minimum > options.maximum:
-        problems.add(path, "minimum is above maximum, so every row would fail")
+        problems.add("CFG156", path, "minimum is above maximum, so every row would fail")
     return len(problems.found) == before
 
 
@@ -118,9 +120,9 @@ def _is_number(value: Any) -> bool:
 def _length_works(options: TypeOptions, column: Column, path: Path, problems: Problems) -> bool:
     low, high = options.min_length, options.max_length
     if not column.type.text:
-        problems.add(path, f"minLength and maxLength need a text column, not {column.type}")
+        problems.add("CFG157", path, f"minLength and maxLength need a text column, not {column.type}")
     elif (low is not None and high is not None and low > high) or min(low or 0, high or 0) < 0:
-        problems.add(path, "minLength and maxLength must be 0 or more, the smaller first")
+        problems.add("CFG157", path, "minLength and maxLength must be 0 or more, the smaller first")
     else:
         return True
     return False

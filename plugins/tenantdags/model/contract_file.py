@@ -278,5 +278,5 @@ class ContractFile(Odcs):
     @model_validator(mode="after")
     def _one_table(self) -> ContractFile:
         if len(self.schema_) != 1:
-            raise refused("schema must hold exactly one table; write one file per table")
+            raise refused("CFG104", "schema must hold exactly one table; write one file per table")
         return self

@@ -85,12 +85,14 @@ def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
 def _identity(file: str, shape: ContractFile, problems: Problems) -> tuple[str, int]:
     match = FILE_NAME.fullmatch(file.rsplit("/", 1)[-1])
     if not match:
-        problems.add((), "the file's name must be <table>.v<major>.odcs.yaml, in small letters")
+        problems.add("CFG100", (), "the file's name must be <table>.v<major>.odcs.yaml, in small letters")
         return shape.schema_[0].name, 0
     if shape.schema_[0].name != match["table"]:
-        problems.add((*TABLE, "name"), f"must be {match['table']!r}, as in the file's name")
+        problems.add("CFG102", (*TABLE, "name"), f"must be {match['table']!r}, as in the file's name")
     if not re.fullmatch(rf"{match['major']}\.\d+\.\d+", shape.version):
-        problems.add(("version",), f"{shape.version!r} must be {match['major']}.<minor>.<patch>, as in the file's name")
+        problems.add(
+            "CFG103", ("version",), f"{shape.version!r} must be {match['major']}.<minor>.<patch>, as in the file's name"
+        )
     return match["table"], int(match["major"])
 
 
@@ -113,9 +115,11 @@ def _column(shape: Property, index: int, problems: Problems) -> Column:
 def _column_name(name: str, path: Path, problems: Problems) -> str:
     if name.lower() in RESERVED or name.startswith("_"):
         reserved = ", ".join(RESERVED)
-        problems.add(path, f"{name!r} is reserved ({reserved} and names that start with _); choose another name")
+        problems.add(
+            "CFG105", path, f"{name!r} is reserved ({reserved} and names that start with _); choose another name"
+        )
     elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,126}", name):
-        problems.add(path, f"{name!r} is not a column name: a letter, then letters, digits and _")
+        problems.add("CFG106", path, f"{name!r} is not a column name: a letter, then letters, digits and _")
     return name
 
 
@@ -123,22 +127,22 @@ def _column_type(shape: Property, path: Path, problems: Problems) -> SqlType:
     try:
         found = SqlType.parse(shape.physical_type)
     except ValueError as error:
-        problems.add((*path, "physicalType"), str(error))
+        problems.add("CFG108", (*path, "physicalType"), str(error))
         return SqlType("int")
     if found.name not in _LOGICAL[shape.logical_type]:
-        problems.add((*path, "logicalType"), f"{shape.logical_type} does not go with physicalType {found}")
+        problems.add("CFG109", (*path, "logicalType"), f"{shape.logical_type} does not go with physicalType {found}")
     return found
 
 
 def _key_position(shape: Property, path: Path, problems: Problems) -> int | None:
     if not shape.primary_key:
         if shape.primary_key_position not in (None, -1):
-            problems.add((*path, "primaryKeyPosition"), "goes with primaryKey: true only")
+            problems.add("CFG111", (*path, "primaryKeyPosition"), "goes with primaryKey: true only")
         return None
     if not shape.required:
-        problems.add((*path, "primaryKey"), "a key column must be required: true")
+        problems.add("CFG110", (*path, "primaryKey"), "a key column must be required: true")
     if shape.primary_key_position is None or shape.primary_key_position < 1:
-        problems.add((*path, "primaryKeyPosition"), "is missing: the column's place in the key, from 1")
+        problems.add("CFG111", (*path, "primaryKeyPosition"), "is missing: the column's place in the key, from 1")
     return shape.primary_key_position or 1
 
 
@@ -146,17 +150,21 @@ def _check_columns(columns: tuple[Column, ...], problems: Problems) -> None:
     positions = sorted(c.key_position for c in columns if c.key_position is not None)
     if not positions:
         problems.add(
-            (*TABLE, "properties"), "no column is primaryKey: true; without a key no row can be told from another"
+            "CFG112",
+            (*TABLE, "properties"),
+            "no column is primaryKey: true; without a key no row can be told from another",
         )
     elif positions != list(range(1, len(positions) + 1)):
-        problems.add((*TABLE, "properties"), f"primaryKeyPosition must count 1, 2, 3 …, not {positions}")
+        problems.add("CFG111", (*TABLE, "properties"), f"primaryKeyPosition must count 1, 2, 3 …, not {positions}")
     seen: dict[tuple[str, str], str] = {}
     for i, column in enumerate(columns):
         path: Path = (*TABLE, "properties", i)
         for kind, name in (("name", column.name), ("physicalName", column.source_name)):
             twin = seen.setdefault((kind, name.lower()), f"{i}")
             if twin != f"{i}":
-                problems.add((*path, kind), f"{name!r} is taken by column {int(twin) + 1} (case does not matter)")
+                problems.add(
+                    "CFG107", (*path, kind), f"{name!r} is taken by column {int(twin) + 1} (case does not matter)"
+                )
                 break
         _check_column(column, path, problems)
 
@@ -164,17 +172,23 @@ def _check_columns(columns: tuple[Column, ...], problems: Problems) -> None:
 def _check_column(column: Column, path: Path, problems: Problems) -> None:
     # sums of floats depend on the order of rows, so source and load could differ without any row being wrong
     if column.measure and column.type.name not in _EXACT:
-        problems.add((*path, "physicalType"), f"a measure needs an exact number, {column.type} is not; use decimal")
+        problems.add(
+            "CFG114", (*path, "physicalType"), f"a measure needs an exact number, {column.type} is not; use decimal"
+        )
     if column.measure and column.pii and column.pii.handling != "keep":
         problems.add(
-            (*path, "customProperties"), "a measure cannot be hashed or dropped; its sum could not be compared"
+            "CFG115",
+            (*path, "customProperties"),
+            "a measure cannot be hashed or dropped; its sum could not be compared",
         )
     if column.hashed and not column.type.text:
-        problems.add((*path, "customProperties"), f"only text can be hashed, not {column.type}; use handling: drop")
+        problems.add(
+            "CFG116", (*path, "customProperties"), f"only text can be hashed, not {column.type}; use handling: drop"
+        )
     if column.key_position is not None and not column.loaded:
-        problems.add((*path, "customProperties"), "a key column cannot be dropped; use handling: hash")
+        problems.add("CFG113", (*path, "customProperties"), "a key column cannot be dropped; use handling: hash")
     if column.key_position is not None and column.type.length == -1:
-        problems.add((*path, "physicalType"), "a key column needs a bounded length, not max")
+        problems.add("CFG113", (*path, "physicalType"), "a key column needs a bounded length, not max")
 
 
 def _window_value(table: SchemaObject) -> WindowValue | None:
@@ -197,7 +211,7 @@ def _window(
 ) -> WindowRule:
     for i, item in enumerate(table.custom_properties):
         if item.property in [p.property for p in table.custom_properties[:i] if type(p) is type(item)]:
-            problems.add((*TABLE, "customProperties", i), f"{item.property} stands more than once; keep one")
+            problems.add("CFG118", (*TABLE, "customProperties", i), f"{item.property} stands more than once; keep one")
     value, path, mode = (
         _window_value(table) or WindowValue(),
         _property_path(table, WindowProperty),
@@ -207,7 +221,9 @@ def _window(
     if mode == "snapshot":
         return _snapshot_window(value, changed, path, problems)
     if mode is None:
-        problems.add((*TABLE, "customProperties"), "mode is missing: {property: mode, value: event} or snapshot")
+        problems.add(
+            "CFG119", (*TABLE, "customProperties"), "mode is missing: {property: mode, value: event} or snapshot"
+        )
         return WindowRule(column=None, column_type=None)
     return _event_window(value, changed, columns, parent, path, problems)
 
@@ -216,14 +232,16 @@ def _source_name(name: str | None, columns: tuple[Column, ...], path: Path, prob
     found = next((c for c in columns if c.name == name), None)
     if name is not None and (found is None or not found.type.clock):
         known = suggestion(name, [c.name for c in columns if c.type.clock])
-        problems.add(path, f"{name!r} is not a date or time column of this contract{known}")
+        problems.add("CFG130", path, f"{name!r} is not a date or time column of this contract{known}")
     return found.source_name if found else None
 
 
 def _snapshot_window(value: WindowValue, changed: str | None, path: Path, problems: Problems) -> WindowRule:
     for name in ("column", "through"):
         if getattr(value, name) is not None:
-            problems.add((*path, name), "a snapshot has no window column; delete it, or use mode event", at_key=True)
+            problems.add(
+                "CFG125", (*path, name), "a snapshot has no window column; delete it, or use mode event", at_key=True
+            )
     return WindowRule(
         column=None,
         column_type=None,
@@ -238,10 +256,12 @@ def _event_window(
     problems: Problems,
 ) -> WindowRule:  # fmt: skip
     if value.observe_within is not None:
-        problems.add((*path, "observe_within"), "is for snapshots only; delete it", at_key=True)
+        problems.add("CFG126", (*path, "observe_within"), "is for snapshots only; delete it", at_key=True)
     if value.column is None:
         problems.add(
-            path, "an event table needs a window column: the required date or time by which rows belong to a day"
+            "CFG120",
+            path,
+            "an event table needs a window column: the required date or time by which rows belong to a day",
         )
         return WindowRule(column=None, column_type=None)
     owner = columns if value.through is None else parent.columns if parent else ()
@@ -259,13 +279,17 @@ def _window_column(
     found = next((c for c in columns if c.name == name), None)
     where = f"contract {parent.ref}" if parent else "this contract"
     if found is None:
-        problems.add(path, f"{name!r} is not a column of {where}{suggestion(name, [c.name for c in columns])}")
+        problems.add(
+            "CFG121", path, f"{name!r} is not a column of {where}{suggestion(name, [c.name for c in columns])}"
+        )
     elif not found.type.clock:
-        problems.add(path, f"{name} is {found.type}; a window column must be a date or time")
+        problems.add("CFG122", path, f"{name} is {found.type}; a window column must be a date or time")
     elif not found.required:
-        problems.add(path, f"{name} may be NULL, and such rows would belong to no window; it must be required: true")
+        problems.add(
+            "CFG123", path, f"{name} may be NULL, and such rows would belong to no window; it must be required: true"
+        )
     elif found.pii and found.pii.handling != "keep":
-        problems.add(path, f"{name} is hashed or dropped; a window column must be kept")
+        problems.add("CFG124", path, f"{name} is hashed or dropped; a window column must be kept")
     return found
 
 
@@ -276,16 +300,18 @@ def _parent_join(
         return None
     path = (*path, "through")
     if parent.mode != "event" or parent.window.parent:
-        problems.add((*path, "contract"), f"{parent.ref} has no window column of its own; name a parent that has")
+        problems.add(
+            "CFG127", (*path, "contract"), f"{parent.ref} has no window column of its own; name a parent that has"
+        )
     pairs = []
     for i, name in enumerate(value.through.on):
         mine, theirs = (next((c for c in cs if c.name == name), None) for cs in (columns, parent.columns))
         if mine is None or theirs is None:
             lacking = "this contract" if mine is None else f"contract {parent.ref}"
-            problems.add((*path, "on", i), f"{name!r} is not a column of {lacking}")
+            problems.add("CFG128", (*path, "on", i), f"{name!r} is not a column of {lacking}")
         elif mine.type != theirs.type:
             types = f"{mine.type} here and {theirs.type} in {parent.ref}"
-            problems.add((*path, "on", i), f"{name} is {types}; joined columns must have one type")
+            problems.add("CFG129", (*path, "on", i), f"{name} is {types}; joined columns must have one type")
         else:
             pairs.append((mine.source_name, theirs.source_name))
     return ParentJoin(contract=parent.ref, table=parent.source_table, on=tuple(pairs))
@@ -304,7 +330,7 @@ def _rights(
         for j, name in enumerate(right.exclude):
             if name not in names:
                 text = f"{name!r} is not a column of this contract{suggestion(name, names)}"
-                problems.add((*path, i, "exclude", j), text)
+                problems.add("CFG131", (*path, i, "exclude", j), text)
     return tuple((right.scope, right.exclude) for right in rights)
 
 
@@ -323,5 +349,5 @@ def _retention(shape: ContractFile, problems: Problems) -> int | None:
         if promise.property == "retention":
             if type(promise.value) is int and promise.value > 0 and promise.unit in _DAYS:
                 return promise.value * _DAYS[promise.unit]
-            problems.add(("slaProperties", i), "retention needs a whole number as value and d or y as unit")
+            problems.add("CFG132", ("slaProperties", i), "retention needs a whole number as value and d or y as unit")
     return None

@@ -34,12 +34,12 @@ class Document:
     keys: dict[Path, Mark]
     values: dict[Path, Mark]
 
-    def problem(self, path: Path, text: str, *, at_key: bool = False) -> Problem:
+    def problem(self, rule: str, path: Path, text: str, *, at_key: bool = False) -> Problem:
         """A Problem at `path`, or at the nearest thing above it that the file does hold."""
         places = {**self.values, **self.keys} if at_key else self.values
         near = next(path[:n] for n in range(len(path), -1, -1) if n == 0 or path[:n] in places)
         line, column = places.get(near, (1, 1))
-        return Problem(self.file, line, column, path_text(path), text)
+        return Problem(self.file, line, column, path_text(path), text, rule)
 
 
 @dataclass(slots=True)
@@ -49,8 +49,8 @@ class Problems:
     document: Document
     found: list[Problem] = field(default_factory=list)
 
-    def add(self, path: Path, text: str, *, at_key: bool = False) -> None:
-        self.found.append(self.document.problem(path, text, at_key=at_key))
+    def add(self, rule: str, path: Path, text: str, *, at_key: bool = False) -> None:
+        self.found.append(self.document.problem(rule, path, text, at_key=at_key))
 
 
 @dataclass(slots=True)
@@ -60,9 +60,9 @@ class _Reading:
     values: dict[Path, Mark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def refuse(self, node: yaml.Node, path: Path, text: str) -> None:
+    def refuse(self, rule: str, node: yaml.Node, path: Path, text: str) -> None:
         line, column = _mark(node.start_mark)
-        self.problems.append(Problem(self.file, line, column, path_text(path), text))
+        self.problems.append(Problem(self.file, line, column, path_text(path), text, rule))
 
 
 def path_text(path: Path) -> str:
@@ -73,7 +73,8 @@ def path_text(path: Path) -> str:
 def parse(file: str, text: str) -> Document:
     """Read `text`; `file` is only named in messages. Raises ConfigError with every problem of the text."""
     if len(text.encode()) > MAX_BYTES:
-        raise ConfigError([Problem(file, 1, 1, "", f"is larger than {MAX_BYTES:,} bytes; no such file is meant to be")])
+        text = f"is larger than {MAX_BYTES:,} bytes; no such file is meant to be"
+        raise ConfigError([Problem(file, 1, 1, "", text, "CFG003")])
     node = _compose(file, text)
     reading = _Reading(file)
     data = _value(reading, node, ())
@@ -91,16 +92,17 @@ def _compose(file: str, text: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         raise ConfigError([_syntax_problem(file, error)]) from error
     except yaml.YAMLError as error:
-        raise ConfigError([Problem(file, 1, 1, "", f"cannot be read as YAML: {error}".splitlines()[0])]) from error
+        text = f"cannot be read as YAML: {error}".splitlines()[0]
+        raise ConfigError([Problem(file, 1, 1, "", text, "CFG004")]) from error
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError([Problem(file, 1, 1, "", "must hold keys and values, like 'tenant: acme'")])
+        raise ConfigError([Problem(file, 1, 1, "", "must hold keys and values, like 'tenant: acme'", "CFG005")])
     return node
 
 
 def _syntax_problem(file: str, error: yaml.MarkedYAMLError) -> Problem:
     line, column = _mark(error.problem_mark) if error.problem_mark else (1, 1)
     context = f" ({error.context})" if error.context else ""
-    return Problem(file, line, column, "", f"is not valid YAML: {error.problem}{context}")
+    return Problem(file, line, column, "", f"is not valid YAML: {error.problem}{context}", "CFG004")
 
 
 def _refused_events(file: str, text: str) -> Iterator[Problem]:
@@ -111,11 +113,13 @@ def _refused_events(file: str, text: str) -> Iterator[Problem]:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         line, column = _mark(event.start_mark)
         if depth > MAX_DEPTH:
-            yield Problem(file, line, column, "", f"is nested more than {MAX_DEPTH} levels deep")
+            yield Problem(file, line, column, "", f"is nested more than {MAX_DEPTH} levels deep", "CFG006")
             return
         if getattr(event, "anchor", None):
             kind = "alias '*" if isinstance(event, yaml.AliasEvent) else "anchor '&"
-            yield Problem(file, line, column, "", f"{kind}{event.anchor}' is not allowed; write the value out")
+            yield Problem(
+                file, line, column, "", f"{kind}{event.anchor}' is not allowed; write the value out", "CFG007"
+            )
 
 
 def _value(reading: _Reading, node: yaml.Node, path: Path) -> Any:
@@ -126,7 +130,7 @@ def _value(reading: _Reading, node: yaml.Node, path: Path) -> Any:
         return tuple(_value(reading, item, (*path, i)) for i, item in enumerate(node.value))
     if isinstance(node, yaml.ScalarNode):
         return _scalar(reading, node, path)
-    reading.refuse(node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
+    reading.refuse("CFG008", node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
     return None
 
 
@@ -138,24 +142,26 @@ def _mapping(reading: _Reading, node: yaml.MappingNode, path: Path) -> dict[str,
             continue
         here = (*path, key)
         if here in reading.keys:
-            reading.refuse(key_node, here, f"duplicate key, it already stands in line {reading.keys[here][0]}")
+            reading.refuse(
+                "CFG009", key_node, here, f"duplicate key, it already stands in line {reading.keys[here][0]}"
+            )
             continue
         reading.keys[here] = _mark(key_node.start_mark)
         found[key] = _value(reading, value_node, here)
         if found[key] is None and value_node.tag == _CORE + "null":
-            reading.refuse(key_node, here, "is empty; give it a value or delete the key")
+            reading.refuse("CFG010", key_node, here, "is empty; give it a value or delete the key")
     return found
 
 
 def _key(reading: _Reading, node: yaml.Node, path: Path) -> str | None:
     if node.tag == _CORE + "merge":
-        reading.refuse(node, path, "merge key '<<' is not allowed; write the keys out")
+        reading.refuse("CFG007", node, path, "merge key '<<' is not allowed; write the keys out")
         return None
     # bool too: as a key, on and yes are only ever meant as text
     if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(_CORE) in ("str", "value", "bool"):
         return str(node.value)
     said = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-    reading.refuse(node, path, f"key {said} is not text; put it in quotes")
+    reading.refuse("CFG011", node, path, f"key {said} is not text; put it in quotes")
     return None
 
 
@@ -163,7 +169,7 @@ def _scalar(reading: _Reading, node: yaml.ScalarNode, path: Path) -> Any:
     kind, text = node.tag.removeprefix(_CORE), str(node.value)
     plain = not node.style  # '' or None, as the loader likes
     if plain and _CLOCK.fullmatch(text):
-        reading.refuse(node, path, f'{text} may be read as a number by YAML; put it in quotes: "{text}"')
+        reading.refuse("CFG017", node, path, f'{text} may be read as a number by YAML; put it in quotes: "{text}"')
         return None
     if kind == "bool":
         return _boolean(reading, node, path)
@@ -173,7 +179,7 @@ def _scalar(reading: _Reading, node: yaml.ScalarNode, path: Path) -> Any:
         return _date(reading, node, path)
     if kind in ("str", "value", "null"):
         return None if kind == "null" else text
-    reading.refuse(node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
+    reading.refuse("CFG008", node, path, f"tag {node.tag.replace(_CORE, '!!')} is not allowed; write plain YAML")
     return None
 
 
@@ -182,7 +188,8 @@ def _boolean(reading: _Reading, node: yaml.ScalarNode, path: Path) -> bool | Non
     if text in ("true", "false"):
         return bool(text == "true")
     meant = "true" if text in ("yes", "on", "y") else "false"
-    reading.refuse(node, path, f'{node.value} means {meant} in YAML; write {meant}, or "{node.value}" for the text')
+    remedy = f'write {meant}, or "{node.value}" for the text'
+    reading.refuse("CFG017", node, path, f"{node.value} means {meant} in YAML; {remedy}")
     return None
 
 
@@ -190,7 +197,7 @@ def _number(reading: _Reading, node: yaml.ScalarNode, path: Path) -> int | Decim
     text = node.value
     if not _DECIMAL.fullmatch(text):
         remedy = f'write a plain decimal number, or "{text}" for the text'
-        reading.refuse(node, path, f"{text} is a number YAML readers disagree on; {remedy}")
+        reading.refuse("CFG017", node, path, f"{text} is a number YAML readers disagree on; {remedy}")
         return None
     return int(text) if re.fullmatch(r"[-+]?\d+", text) else Decimal(text)
 
@@ -200,9 +207,9 @@ def _date(reading: _Reading, node: yaml.ScalarNode, path: Path) -> date | None:
         if _DATE.fullmatch(node.value):
             return date.fromisoformat(node.value)
     except ValueError:
-        reading.refuse(node, path, f"{node.value} is not a day of the calendar")
+        reading.refuse("CFG018", node, path, f"{node.value} is not a day of the calendar")
         return None
-    reading.refuse(node, path, f'{node.value} is a timestamp in YAML; put it in quotes: "{node.value}"')
+    reading.refuse("CFG017", node, path, f'{node.value} is a timestamp in YAML; put it in quotes: "{node.value}"')
     return None
 
 

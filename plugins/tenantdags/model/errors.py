@@ -27,7 +27,7 @@ TenantDagsError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class TenantDagsError(Exception):
@@ -38,16 +38,22 @@ class TenantDagsError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in a file: `file:line:column: path: what, remedy`. Lines and columns count from 1."""
+    """One mistake in a file: `file:line:column: path: what, remedy [rule]`. Lines and columns count from 1.
+
+    `rule` is an id of docs/rules.md. A warning is legal but risky: it is shown and fails nothing.
+    """
 
     file: str
     line: int
     column: int
     path: str
     text: str
+    rule: str
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.path + ': ' if self.path else ''}{self.text}"
+        said = [self.path, "warning" if self.severity == "warning" else "", f"{self.text} [{self.rule}]"]
+        return f"{self.file}:{self.line}:{self.column}: {': '.join(filter(None, said))}"
 
 
 class ConfigError(TenantDagsError):

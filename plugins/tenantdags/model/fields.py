@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date, time, timedelta
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
@@ -21,9 +21,9 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def refused(text: str) -> PydanticCustomError:
-    """An error whose text reaches the reader as it is."""
-    return PydanticCustomError("refused", "{text}", {"text": text})
+def refused(rule: LiteralString, text: str) -> PydanticCustomError:
+    """An error of this rule whose text reaches the reader as it is."""
+    return PydanticCustomError(rule, "{text}", {"text": text})
 
 
 def suggestion(word: object, known: Iterable[str]) -> str:
@@ -33,12 +33,12 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else f"; known: {', '.join(names) or 'none'}"
 
 
-def _matching(pattern: str, text: str, *, show: bool = True) -> AfterValidator:
+def _matching(rule: LiteralString, pattern: str, text: str, *, show: bool = True) -> AfterValidator:
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise refused(f"{value!r} {text}" if show else text)
+            raise refused(rule, f"{value!r} {text}" if show else text)
         return value
 
     return AfterValidator(check)
@@ -47,27 +47,27 @@ def _matching(pattern: str, text: str, *, show: bool = True) -> AfterValidator:
 def _duration(value: Any) -> timedelta:
     match = re.fullmatch(r"(\d{1,6})([smhd])", value) if isinstance(value, str) else None
     if not match:
-        raise refused(f"{value!r} is not a duration; write a whole number with a unit: 90s, 45m, 2h or 3d")
+        raise refused("CFG027", f"{value!r} is not a duration; write a whole number with a unit: 90s, 45m, 2h or 3d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _positive(value: timedelta) -> timedelta:
     if not value:
-        raise refused("must be longer than zero")
+        raise refused("CFG027", "must be longer than zero")
     return value
 
 
 def _clock(value: Any) -> time:
     if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
         return time.fromisoformat(value)
-    raise refused(f'{value!r} is not a time of day; write it in quotes with four digits: "06:00"')
+    raise refused("CFG028", f'{value!r} is not a time of day; write it in quotes with four digits: "06:00"')
 
 
 def _day(value: Any) -> date:
     if not isinstance(value, date):
-        raise refused(f"{value!r} is not a date; write it without quotes: 2026-11-01")
+        raise refused("CFG029", f"{value!r} is not a date; write it without quotes: 2026-11-01")
     if not 1990 <= value.year <= 2100:
-        raise refused(f"{value} is out of range; 1990 to 2100 are allowed")
+        raise refused("CFG029", f"{value} is out of range; 1990 to 2100 are allowed")
     return value
 
 
@@ -77,14 +77,14 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: 'Europe' is a folder of the zone database
         close = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
         hint = f", did you mean '{close[0]}'?" if close else "; write it like 'Europe/Berlin'"
-        raise refused(f"{name!r} is not a time zone{hint}") from None
+        raise refused("CFG030", f"{name!r} is not a time zone{hint}") from None
     return name
 
 
 def _in_range(low: int, high: int) -> Callable[[int], int]:
     def check(value: int) -> int:
         if not low <= value <= high:
-            raise refused(f"{value} is out of range; {low} to {high} are allowed")
+            raise refused("CFG031", f"{value} is out of range; {low} to {high} are allowed")
         return value
 
     return check
@@ -92,14 +92,16 @@ def _in_range(low: int, high: int) -> Callable[[int], int]:
 
 def _file_url(value: str) -> str:
     if not re.fullmatch(r"file:///[^?#\s]+", value):
-        raise refused(f"{value!r} is not a staging URL; write file:/// and an absolute path all workers share")
+        raise refused(
+            "CFG032", f"{value!r} is not a staging URL; write file:/// and an absolute path all workers share"
+        )
     return value.rstrip("/")
 
 
 def _scalar(value: Any) -> str | int:
     if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
         return value
-    raise refused("must be text or a whole number")
+    raise refused("CFG014", "must be text or a whole number")
 
 
 def iso_duration(value: timedelta) -> str:
@@ -114,6 +116,7 @@ def iso_duration(value: timedelta) -> str:
 Name = Annotated[
     str,
     _matching(  # two _ in a row part tenant and table in DAG ids
+        "CFG021",
         r"(?!.*__)[a-z][a-z0-9_]{0,30}",
         "is not a name: a small letter, then up to 30 small letters, digits or single _",
     ),
@@ -121,27 +124,40 @@ Name = Annotated[
 ConnectionId = Annotated[
     str,
     _matching(
+        "CFG022",
         r"[A-Za-z][A-Za-z0-9_]{0,99}",
         "is not a connection id; name an Airflow connection (letters, digits, _), never a URL or a secret",
         show=False,  # it may be a secret pasted into the wrong place
     ),
 ]
 SqlName = Annotated[
-    str, _matching(r"[A-Za-z_][A-Za-z0-9_@$# ]{0,126}[A-Za-z0-9_@$#]|[A-Za-z_]", "is not a SQL Server identifier")
+    str,
+    _matching("CFG023", r"[A-Za-z_][A-Za-z0-9_@$# ]{0,126}[A-Za-z0-9_@$#]|[A-Za-z_]", "is not a SQL Server identifier"),
 ]
-CatalogName = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,126}", "is not a Databricks catalog name")]
+CatalogName = Annotated[str, _matching("CFG025", r"[A-Za-z_][A-Za-z0-9_]{0,126}", "is not a Databricks catalog name")]
 ContainerName = Annotated[
     str,
-    _matching(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "is not an Azure container name (3 to 63 of a-z, 0-9, -)"),
+    _matching(
+        "CFG024", r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "is not an Azure container name (3 to 63 of a-z, 0-9, -)"
+    ),
 ]
-WorkspacePath = Annotated[str, _matching(r"/[^\s'\"]{1,250}", "is not a workspace path; it starts with /")]
-WarehouseId = Annotated[str, _matching(r"[A-Za-z0-9]{1,64}", "is not a SQL warehouse id (letters and digits)")]
+WorkspacePath = Annotated[str, _matching("CFG025", r"/[^\s'\"]{1,250}", "is not a workspace path; it starts with /")]
+WarehouseId = Annotated[
+    str, _matching("CFG025", r"[A-Za-z0-9]{1,64}", "is not a SQL warehouse id (letters and digits)")
+]
 Compute = Annotated[
     str,
-    _matching(r"serverless|\d{4}-\d{6}-[a-z0-9]+", "is neither serverless nor a cluster id like 1121-093000-ab12cd34"),
+    _matching(
+        "CFG025",
+        r"serverless|\d{4}-\d{6}-[a-z0-9]+",
+        "is neither serverless nor a cluster id like 1121-093000-ab12cd34",
+    ),
 ]
 ContractRef = Annotated[
-    str, _matching(r"[a-z][a-z0-9_]{0,30}@[1-9]\d{0,3}", "is not a contract; write <table>@<major>, like orders@1")
+    str,
+    _matching(
+        "CFG026", r"[a-z][a-z0-9_]{0,30}@[1-9]\d{0,3}", "is not a contract; write <table>@<major>, like orders@1"
+    ),
 ]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]

@@ -17,7 +17,9 @@ def standard_problems(file: str, text: str) -> tuple[Problem, ...]:
     """What Open Data Contract Standard 3.2.0 refuses in this text. Raises ConfigError when it cannot be read at all."""
     document = parse(file, text)
     errors = (_deepest(error) for error in _validator().iter_errors(_json(document.data)))
-    return tuple(document.problem(tuple(e.absolute_path), f"is not valid ODCS 3.2.0: {_short(e)}") for e in errors)
+    return tuple(
+        document.problem("CFG101", tuple(e.absolute_path), f"is not valid ODCS 3.2.0: {_short(e)}") for e in errors
+    )
 
 
 @cache

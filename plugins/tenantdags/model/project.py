@@ -119,7 +119,7 @@ def load_contract(root: Path, ref: str) -> Contract:
     parent = parent_ref(shape)
     why = _unfit_parent(root, ref, parent) if parent else None
     if why:
-        raise ConfigError([document.problem(_place_of_parent(document), f"contract {parent!r} {why}")])
+        raise ConfigError([document.problem("CFG127", _place_of_parent(document), f"contract {parent!r} {why}")])
     return read_contract(file, text, load_contract(root, parent) if parent else None)
 
 
@@ -156,9 +156,9 @@ def _read(path: Path, file: str) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(file, 1, 1, "", f"is not UTF-8 text (byte {error.start + 1})")]) from None
+        raise ConfigError([Problem(file, 1, 1, "", f"is not UTF-8 text (byte {error.start + 1})", "CFG002")]) from None
     except FileNotFoundError:
-        raise ConfigError([Problem(file, 1, 1, "", "does not exist; the project needs it")]) from None
+        raise ConfigError([Problem(file, 1, 1, "", "does not exist; the project needs it", "CFG001")]) from None
 
 
 # by text, not by path: thousands of tenants share one reading, and an edit is never missed
@@ -194,7 +194,7 @@ def _contracts_of(root: Path, tenant: Tenant, problems: Problems) -> dict[str, C
     for table, said in tenant.tables.items():
         if not _contract_path(root, said.contract).is_file():
             text = f"contract {said.contract!r} does not exist{suggestion(said.contract, contract_refs(root))}"
-            problems.add(("tables", table, "contract"), text)
+            problems.add("CFG044", ("tables", table, "contract"), text)
             continue
         try:
             found[said.contract] = load_contract(root, said.contract)
@@ -205,18 +205,21 @@ def _contracts_of(root: Path, tenant: Tenant, problems: Problems) -> dict[str, C
 
 def _check_tenant(stem: str, tenant: Tenant, defaults: Defaults, problems: Problems) -> None:
     if tenant.tenant != stem:
-        problems.add(("tenant",), f"must be {stem!r}, as in the file's name")
+        problems.add("CFG040", ("tenant",), f"must be {stem!r}, as in the file's name")
     if tenant.tier not in defaults.tiers:
-        problems.add(("tier",), f"{tenant.tier!r} is not a tier of {DEFAULTS}{suggestion(tenant.tier, defaults.tiers)}")
+        hint = suggestion(tenant.tier, defaults.tiers)
+        problems.add("CFG041", ("tier",), f"{tenant.tier!r} is not a tier of {DEFAULTS}{hint}")
 
 
 def _stray_files(root: Path) -> Iterator[Problem]:
     """A tenant file nobody reads would look like a tenant that is loaded."""
     for path in sorted((root / TENANTS).iterdir()) if (root / TENANTS).is_dir() else ():
         if path.suffix != ".yaml" and not path.name.startswith("."):
-            yield Problem(f"{TENANTS}/{path.name}", 1, 1, "", "is not read; tenant files are named <tenant>.yaml")
+            text = "is not read; tenant files are named <tenant>.yaml"
+            yield Problem(f"{TENANTS}/{path.name}", 1, 1, "", text, "CFG019")
     if not tenant_files(root):
-        yield Problem(TENANTS, 1, 1, "", "holds no tenant file; add <tenant>.yaml, or name the project with --project")
+        text = "holds no tenant file; add <tenant>.yaml, or name the project with --project"
+        yield Problem(TENANTS, 1, 1, "", text, "CFG020")
 
 
 def _unused_contract_problems(root: Path) -> Iterator[Problem]:
@@ -225,7 +228,7 @@ def _unused_contract_problems(root: Path) -> Iterator[Problem]:
         match = FILE_NAME.fullmatch(path.name)
         if not match:
             text = "is not read; contracts are named <table>.v<major>.odcs.yaml, in small letters"
-            yield Problem(f"{CONTRACTS}/{path.name}", 1, 1, "", text)
+            yield Problem(f"{CONTRACTS}/{path.name}", 1, 1, "", text, "CFG100")
             continue
         try:
             load_contract(root, f"{match['table']}@{match['major']}")
@@ -242,7 +245,7 @@ def _shared_scopes(root: Path) -> Iterator[Problem]:
         other = whole.get(schema) or readers.get(part or schema)
         if other:
             text = f"reads the rows of tenant {other!r} too; give each tenant its own database, schema or tenant_value"
-            yield document.problem(("source",), text, at_key=True)
+            yield document.problem("CFG071", ("source",), text, at_key=True)
         for scope in (schema, part or schema):
             readers.setdefault(scope, tenant.tenant)
         if not part:

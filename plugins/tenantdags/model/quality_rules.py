@@ -58,12 +58,14 @@ def _rules(table: SchemaObject, columns: tuple[Column, ...]) -> Iterator[_Rule]:
 def _check_id(rule: _Rule, seen: set[str], problems: Problems) -> None:
     rule_id = rule.entry.id
     if rule_id is None:
-        problems.add((*rule.path, "id"), "is missing: the rule's id, by which reports and tenants name it")
+        problems.add("CFG140", (*rule.path, "id"), "is missing: the rule's id, by which reports and tenants name it")
         return
     if not _RULE_ID.fullmatch(rule_id):
-        problems.add((*rule.path, "id"), f"{rule_id!r} is not a rule id: small letters, digits and _, at most 63")
+        problems.add(
+            "CFG140", (*rule.path, "id"), f"{rule_id!r} is not a rule id: small letters, digits and _, at most 63"
+        )
     if rule_id in seen:
-        problems.add((*rule.path, "id"), f"{rule_id!r} is taken by another rule; choose another id")
+        problems.add("CFG141", (*rule.path, "id"), f"{rule_id!r} is taken by another rule; choose another id")
     seen.add(rule_id)
 
 
@@ -73,7 +75,7 @@ def _compile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Ch
     if rule.entry.type == "sql":
         return _sql(rule, columns, problems)
     if rule.entry.metric is None:
-        problems.add((*rule.path, "metric"), "is missing: the number to compare, like nullValues or rowCount")
+        problems.add("CFG148", (*rule.path, "metric"), "is missing: the number to compare, like nullValues or rowCount")
         return None
     return _library(rule, columns, problems)
 
@@ -82,14 +84,14 @@ def _library(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Ch
     metric, percent = rule.entry.metric, rule.entry.unit == "percent"
     threshold = _threshold(rule, percent, problems)
     if percent and metric in ("rowCount", "duplicateValues"):
-        problems.add((*rule.path, "unit"), f"{metric} is counted in rows; delete the unit")
+        problems.add("CFG149", (*rule.path, "unit"), f"{metric} is counted in rows; delete the unit")
         return None
     if metric == "duplicateValues":
         return _duplicates(rule, threshold, columns, problems)
     if metric == "rowCount":
         return _row_count(rule, threshold, problems)
     if rule.column is None:
-        problems.add((*rule.path, "metric"), f"{metric} is about one column; put the rule under that column")
+        problems.add("CFG146", (*rule.path, "metric"), f"{metric} is about one column; put the rule under that column")
         return None
     of_a_column = {"nullValues": _nulls, "missingValues": _missing, "invalidValues": _invalid}
     return of_a_column[metric or ""](rule, threshold, rule.column, problems)
@@ -97,7 +99,9 @@ def _library(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Ch
 
 def _row_count(rule: _Rule, threshold: Threshold, problems: Problems) -> Check | None:
     if rule.column is not None:
-        problems.add((*rule.path, "metric"), "rowCount is about the table; put the rule under the table's quality")
+        problems.add(
+            "CFG146", (*rule.path, "metric"), "rowCount is about the table; put the rule under the table's quality"
+        )
         return None
     _no_arguments(rule, (), problems)
     return _check(rule, "row_count", (), threshold)
@@ -108,12 +112,14 @@ def _duplicates(rule: _Rule, threshold: Threshold, columns: tuple[Column, ...], 
     names = (rule.column.name,) if rule.column else (rule.entry.arguments or {}).get("properties", ())
     path = (*rule.path, "arguments", "properties")
     if not isinstance(names, tuple) or not names:
-        problems.add(path, "is missing: the columns that must be unique together, like [order_id]")
+        problems.add("CFG147", path, "is missing: the columns that must be unique together, like [order_id]")
         return None
     for i, name in enumerate(names):
         column = _known_column(name, columns, (*path, i) if rule.column is None else rule.path, problems)
         if column and not column.loaded:
-            problems.add(rule.path, f"{column.name} is dropped in the stream, where duplicates cannot be seen")
+            problems.add(
+                "CFG145", rule.path, f"{column.name} is dropped in the stream, where duplicates cannot be seen"
+            )
     return _check(rule, "unique", tuple(map(str, names)), threshold)
 
 
@@ -127,7 +133,7 @@ def _missing(rule: _Rule, threshold: Threshold, column: Column, problems: Proble
     missing = (rule.entry.arguments or {}).get("missingValues", ())
     path = (*rule.path, "arguments", "missingValues")
     if not isinstance(missing, tuple) or not missing:
-        problems.add(path, "is missing: the values that count as missing, like ['', 'n/a']")
+        problems.add("CFG147", path, "is missing: the values that count as missing, like ['', 'n/a']")
         return None
     return _check(rule, _null_kind(rule), (column.name,), threshold, _texts(missing, column, path, problems))
 
@@ -147,41 +153,43 @@ def _invalid(rule: _Rule, threshold: Threshold, column: Column, problems: Proble
     if isinstance(pattern, str) and values is None:
         pattern_works(pattern, column, (*path, "pattern"), problems)
         return _check(rule, kind, (column.name,), threshold, ("pattern", pattern))
-    problems.add(path, "needs exactly one of validValues (a list) and pattern (a regular expression)")
+    problems.add("CFG147", path, "needs exactly one of validValues (a list) and pattern (a regular expression)")
     return None
 
 
 def _texts(values: tuple[Any, ...], column: Column, path: Path, problems: Problems) -> tuple[str, ...]:
     if not column.type.text:
-        problems.add(path, f"needs a text column, not {column.type}")
+        problems.add("CFG147", path, f"needs a text column, not {column.type}")
     for i, value in enumerate(values):
         if value is not None and not isinstance(value, str):
-            problems.add((*path, i), f"{value!r} must be text in quotes")
+            problems.add("CFG147", (*path, i), f"{value!r} must be text in quotes")
     return tuple(v for v in values if isinstance(v, str))
 
 
 def _no_arguments(rule: _Rule, known: Iterable[str], problems: Problems) -> None:
     for name in sorted(set(rule.entry.arguments or {}) - set(known)):
         hint = suggestion(name, known) if known else f"; {rule.entry.metric} takes no arguments here"
-        problems.add((*rule.path, "arguments", name), f"unknown argument{hint}", at_key=True)
+        problems.add("CFG147", (*rule.path, "arguments", name), f"unknown argument{hint}", at_key=True)
 
 
 def _reconcile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Check | None:
     entry = rule.entry
     if entry.engine is None or entry.implementation is None:
-        problems.add(rule.path, "a custom rule needs 'engine: tenantdags' and an implementation")
+        problems.add("CFG150", rule.path, "a custom rule needs 'engine: tenantdags' and an implementation")
         return None
     if entry.bounds():
-        problems.add(rule.path, "reconciliation is exact and takes no threshold; delete it")
+        problems.add("CFG143", rule.path, "reconciliation is exact and takes no threshold; delete it")
     path = (*rule.path, "implementation")
     summed = _known_column(entry.implementation.column, columns, (*path, "column"), problems)
     if summed and not summed.measure:
         remedy = "give it the custom property measure: {aggregation: [sum]}"
-        problems.add((*path, "column"), f"{summed.name} is not a measure; {remedy}")
+        problems.add("CFG150", (*path, "column"), f"{summed.name} is not a measure; {remedy}")
     for i, name in enumerate(entry.implementation.by):
         grouped = _known_column(name, columns, (*path, "by", i), problems)
         if grouped and (grouped.hashed or not grouped.loaded):
-            problems.add((*path, "by", i), f"{name} is hashed or dropped, so groups cannot be compared with the source")
+            problems.add(
+                "CFG151", (*path, "by", i), f"{name} is hashed or dropped, so groups cannot be compared with the source"
+            )
     return _check(
         rule, "reconcile", (), _NOTHING,
         (entry.implementation.metric, entry.implementation.column, *entry.implementation.by),
@@ -191,14 +199,16 @@ def _reconcile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> 
 def _sql(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Check | None:
     query = " ".join((rule.entry.query or "").split())
     if not re.match(r"(?i)(select|with)\b", query) or ";" in query:
-        problems.add((*rule.path, "query"), "must be one SELECT that returns one number, without a semicolon")
+        problems.add("CFG152", (*rule.path, "query"), "must be one SELECT that returns one number, without a semicolon")
         return None
     if "${table}" not in query:
-        problems.add((*rule.path, "query"), "must read from ${table}, which stands for the rows under check")
+        problems.add("CFG153", (*rule.path, "query"), "must read from ${table}, which stands for the rows under check")
         return None
     for column in columns:
         if not column.loaded and re.search(rf"(?i)\b{column.name}\b", query):
-            problems.add((*rule.path, "query"), f"{column.name} is dropped in the stream, so no table holds it")
+            problems.add(
+                "CFG145", (*rule.path, "query"), f"{column.name} is dropped in the stream, so no table holds it"
+            )
     threshold = _one_threshold(rule, problems)
     return _check(rule, "sql", (), threshold, (query,)) if threshold else None
 
@@ -207,14 +217,15 @@ def _threshold(rule: _Rule, percent: bool, problems: Problems) -> Threshold:
     threshold = _one_threshold(rule, problems)
     why = verdict(threshold, percent=percent) if threshold else None
     if threshold and why:
-        problems.add(rule.path, f"{described(threshold)} {why}; change the threshold or delete the rule")
+        broken, what = why
+        problems.add(broken, rule.path, f"{described(threshold)} {what}; change the threshold or delete the rule")
     return threshold or _NOTHING
 
 
 def _one_threshold(rule: _Rule, problems: Problems) -> Threshold | None:
     bounds = rule.entry.bounds()
     if not bounds:
-        problems.add(rule.path, "has no threshold, so it could never fail; add one, like mustBe: 0")
+        problems.add("CFG142", rule.path, "has no threshold, so it could never fail; add one, like mustBe: 0")
         return None
     return bounds[0]
 
@@ -222,7 +233,9 @@ def _one_threshold(rule: _Rule, problems: Problems) -> Threshold | None:
 def _known_column(name: Any, columns: tuple[Column, ...], path: Path, problems: Problems) -> Column | None:
     found = next((c for c in columns if c.name == name), None)
     if found is None:
-        problems.add(path, f"{name!r} is not a column of this contract{suggestion(name, [c.name for c in columns])}")
+        problems.add(
+            "CFG144", path, f"{name!r} is not a column of this contract{suggestion(name, [c.name for c in columns])}"
+        )
     return found
 
 

@@ -33,6 +33,7 @@ UNSAID = Settings.model_validate(
         "paused_on_creation": False,
     }
 )  # fmt: skip
+Finding = tuple[str, Path, str]  # rule, where, what
 _COUNTED = ("unique", "row_count", "null_count", "invalid_count")
 _PERCENT = ("null_percent", "invalid_percent")
 
@@ -158,10 +159,12 @@ def _overridden(inputs: Inputs, problems: Problems) -> tuple[Check, ...]:
         path = (*inputs.path, "checks", rule)
         why = _fixed(rule, inputs.contract, override)
         if why:
-            problems.add(path, why, at_key=True)
+            problems.add("CFG057", path, why, at_key=True)
         elif rule not in by_id:
             known = {c.id for c in inputs.contract.checks} - built_in_ids(inputs.contract.columns)
-            problems.add(path, f"{inputs.contract.ref} has no such rule{suggestion(rule, known)}", at_key=True)
+            problems.add(
+                "CFG056", path, f"{inputs.contract.ref} has no such rule{suggestion(rule, known)}", at_key=True
+            )
         else:
             by_id[rule] = _changed(by_id[rule], override, path, problems)
     return tuple(by_id.values())
@@ -184,48 +187,50 @@ def _changed(check: Check, override: Override, path: Path, problems: Problems) -
     if check.kind in _COUNTED + _PERCENT:
         why = verdict(threshold, percent=check.kind in _PERCENT)
         if why:
-            problems.add(path, f"{described(threshold)} {why}; change the threshold or delete it", at_key=True)
+            broken, what = why
+            problems.add(broken, path, f"{described(threshold)} {what}; change the threshold or delete it", at_key=True)
     return replace(check, threshold=threshold, severity=override.severity or check.severity)
 
 
 def _check_table(inputs: Inputs, problems: Problems) -> None:
-    for path, text in (*_contract_problems(inputs), *_clock_problems(inputs), *_deadline_problems(inputs)):
-        problems.add(path, text)
+    for rule, path, text in (*_contract_problems(inputs), *_clock_problems(inputs), *_deadline_problems(inputs)):
+        problems.add(rule, path, text)
 
 
-def _contract_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
+def _contract_problems(inputs: Inputs) -> Iterator[Finding]:
     contract, source = inputs.contract, inputs.tenant.source
     if inputs.table != contract.table:
-        yield (
-            (*inputs.path, "contract"),
-            f"is the contract of table {contract.table!r}; name the table so, or another contract",
-        )
+        text = f"is the contract of table {contract.table!r}; name the table so, or another contract"
+        yield "CFG045", (*inputs.path, "contract"), text
     # without this the run would find out, after the source was read
     if inputs.tenant.pii_key is None and any(c.hashed for c in contract.columns):
         hashed = ", ".join(c.name for c in contract.columns if c.hashed)
-        yield ("pii_key",), f"is missing: {contract.ref} hashes {hashed}; name the connection that holds the key"
+        text = f"is missing: {contract.ref} hashes {hashed}; name the connection that holds the key"
+        yield "CFG048", ("pii_key",), text
     # it is selected as _source_tenant; as a column too it would be loaded under a name the contract gives away
     shared = (source.tenant_column or "").lower()
     if shared in {c.source_name.lower() for c in contract.columns}:
-        yield ("source", "tenant_column"), f"{source.tenant_column} is also a column of {contract.ref}; it must not be"
+        text = f"{source.tenant_column} is also a column of {contract.ref}; it must not be"
+        yield "CFG047", ("source", "tenant_column"), text
 
 
-def _clock_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
+def _clock_problems(inputs: Inputs) -> Iterator[Finding]:
     kind, zone = inputs.contract.window.column_type, inputs.tenant.source.time_zone
     here = _nearest(inputs, "every")
     hourly = inputs.setting("every") == "hour"
     if hourly and kind and kind.name == "date":
-        yield here, f"{inputs.contract.ref} has a window column of type date, which knows no hours; use day"
+        yield "CFG052", here, f"{inputs.contract.ref} has a window column of type date, which knows no hours; use day"
     if hourly and kind and kind.naive_clock and shifts_clock(zone, inputs.tenant.first_window):
         remedy = "use day, or keep the source in UTC"
         text = f"hourly windows need clocks that never shift, and {zone} has summer time; {remedy}"
-        yield here, text
+        yield "CFG053", here, text
     if kind and kind.name == "date" and zone != inputs.tenant.time_zone:
         text = f"{inputs.contract.ref} has a window column of type date, whose days are {zone}'s"
-        yield ("source", "time_zone"), f"{text} and not {inputs.tenant.time_zone}'s; the two zones must be the same"
+        text = f"{text} and not {inputs.tenant.time_zone}'s; the two zones must be the same"
+        yield "CFG054", ("source", "time_zone"), text
 
 
-def _deadline_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
+def _deadline_problems(inputs: Inputs) -> Iterator[Finding]:
     sla, settle, jitter = (inputs.setting(name) for name in ("sla", "settle", "jitter"))
     if sla is None or (sla.ready_by and inputs.setting("every") == "hour"):
         return
@@ -233,7 +238,8 @@ def _deadline_problems(inputs: Inputs) -> Iterator[tuple[Path, str]]:
     if allowed <= settle + jitter:
         start = f"after settle {iso_duration(settle)} and up to {iso_duration(jitter)} of jitter"
         wanted = f"within {iso_duration(allowed)}" if sla.within else f"by {sla.ready_by:%H:%M}"
-        yield _nearest(inputs, "sla", "settle"), f"can never be kept: runs start {start}, but are due {wanted}"
+        text = f"can never be kept: runs start {start}, but are due {wanted}"
+        yield "CFG051", _nearest(inputs, "sla", "settle"), text
 
 
 def _nearest(inputs: Inputs, *names: str) -> Path:

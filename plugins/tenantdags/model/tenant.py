@@ -51,9 +51,9 @@ class Sla(Strict):
     @model_validator(mode="after")
     def _one_deadline(self) -> Sla:
         if (self.ready_by is None) == (self.within is None):
-            raise refused("needs exactly one of ready_by and within")
+            raise refused("CFG049", "needs exactly one of ready_by and within")
         if self.within and self.warn_before and self.warn_before >= self.within:
-            raise refused("warn_before must be shorter than within")
+            raise refused("CFG050", "warn_before must be shorter than within")
         return self
 
 
@@ -67,7 +67,7 @@ class Alert(Strict):
     @model_validator(mode="after")
     def _told_something(self) -> Alert:
         if not self.events or len(set(self.events)) != len(self.events):
-            raise refused("events needs at least one event, each once")
+            raise refused("CFG055", "events needs at least one event, each once")
         return self
 
 
@@ -107,7 +107,7 @@ class Source(Strict):
     def _both_or_neither(self) -> Source:
         if (self.tenant_column is None) != (self.tenant_value is None):
             raise refused(
-                "tenant_column and tenant_value go together: a shared database needs both, an own one neither"
+                "CFG046", "tenant_column and tenant_value go together: a shared database needs both, an own one neither"
             )
         return self
 
@@ -121,7 +121,7 @@ class Override(Bounds):
     def _says_something(self) -> Override:
         self.one_bound_at_most()
         if self.severity is None and not self.bounds():
-            raise refused("changes nothing; give a threshold or a severity, or delete it")
+            raise refused("CFG061", "changes nothing; give a threshold or a severity, or delete it")
         return self
 
 

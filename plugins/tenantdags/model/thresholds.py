@@ -26,13 +26,13 @@ _OPERATORS: dict[str, Operator] = {
 def _number(value: Any) -> Number:
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return value
-    raise refused(f"must be a number, not {value!r}")
+    raise refused("CFG062", f"must be a number, not {value!r}")
 
 
 def _pair(value: Any) -> tuple[Number, Number]:
     if isinstance(value, tuple) and len(value) == 2 and _number(value[0]) < _number(value[1]):
         return value[0], value[1]
-    raise refused("must be two numbers, the smaller first, like [0, 100]")
+    raise refused("CFG062", "must be two numbers, the smaller first, like [0, 100]")
 
 
 Bound = Annotated[int | Decimal, BeforeValidator(_number)]
@@ -60,7 +60,7 @@ class Bounds(Strict):
     def one_bound_at_most(self) -> None:
         """Raises when two thresholds are given: which one counts would be a guess."""
         if len(self.bounds()) > 1:
-            raise refused(f"has more than one threshold; give one, a range is {self.range_key}: [low, high]")
+            raise refused("CFG060", f"has more than one threshold; give one, a range is {self.range_key}: [low, high]")
 
 
 class CamelBounds(Bounds):
@@ -75,12 +75,12 @@ def described(threshold: Threshold) -> str:
     return f"{threshold.operator} {' and '.join(map(str, threshold.values))}"
 
 
-def verdict(threshold: Threshold, *, percent: bool) -> str | None:
-    """Why a threshold over counts (or over 0 to 100 percent) is no rule; None when it can pass and can fail."""
+def verdict(threshold: Threshold, *, percent: bool) -> tuple[str, str] | None:
+    """The rule it breaks and why: it can never fail or never pass, over counts or 0 to 100 percent; None if it can."""
     outcomes = {_holds(threshold, number) for number in _samples(threshold, percent)}
     if outcomes == {True}:
-        return "can never fail"
-    return "can never pass" if outcomes == {False} else None
+        return "CFG058", "can never fail"
+    return ("CFG059", "can never pass") if outcomes == {False} else None
 
 
 def _samples(threshold: Threshold, percent: bool) -> set[Number]:

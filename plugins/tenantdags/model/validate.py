@@ -27,14 +27,17 @@ def validate(document: Document, model: type[M]) -> M:
 
 def _problem(document: Document, model: type[BaseModel], error: ErrorDetails) -> Problem:
     if error["loc"][-1:] == ("[key]",):
-        return document.problem(_path_in(document, error["loc"][:-1]), error["msg"], at_key=True)
+        return document.problem(error["type"], _path_in(document, error["loc"][:-1]), error["msg"], at_key=True)
     path = _path_in(document, error["loc"])
     if error["type"] == "extra_forbidden":
-        return document.problem(path, f"unknown key{suggestion(path[-1], _keys_at(model, error['loc']))}", at_key=True)
+        hint = suggestion(path[-1], _keys_at(model, error["loc"]))
+        return document.problem("CFG012", path, f"unknown key{hint}", at_key=True)
     if error["type"] == "missing":
-        return document.problem(path, f"is missing: {_described(model, error['loc'])}")
-    said = _SAID.get(error["type"])
-    return document.problem(path, said(error) if said else error["msg"])
+        return document.problem("CFG013", path, f"is missing: {_described(model, error['loc'])}")
+    if error["type"] in _SAID:
+        rule, said = _SAID[error["type"]]
+        return document.problem(rule, path, said(error))
+    return document.problem(error["type"], path, error["msg"])
 
 
 def _path_in(document: Document, loc: Path) -> Path:
@@ -86,21 +89,22 @@ def _unknown_tag(error: ErrorDetails) -> str:
     return f"{tag!r} is unknown{suggestion(tag, known)} (a property of another tool names its vendor)"
 
 
-_SAID: dict[str, Callable[[ErrorDetails], str]] = {
-    "string_type": _wrong_type("text"),
-    "int_type": _wrong_type("a whole number"),
-    "is_instance_of": _wrong_type("a number"),
-    "bool_type": _wrong_type("true or false"),
-    "dict_type": _wrong_type("a mapping"),
-    "model_type": _wrong_type("a mapping"),
-    "model_attributes_type": _wrong_type("a mapping"),
-    "tuple_type": _wrong_type("a list"),
-    "too_short": lambda error: "is empty; it needs at least one entry",
-    "string_too_short": lambda error: "is empty; it needs some text",
-    "string_too_long": lambda error: f"is too long; {error['ctx']['max_length']} characters are allowed",
-    "literal_error": _one_of,
-    "union_tag_invalid": _unknown_tag,
-    "union_tag_not_found": lambda error: "must be a mapping with a key 'property'",
+# what `refused` raises has the rule as its type; these are pydantic's own
+_SAID: dict[str, tuple[str, Callable[[ErrorDetails], str]]] = {
+    "string_type": ("CFG014", _wrong_type("text")),
+    "int_type": ("CFG014", _wrong_type("a whole number")),
+    "is_instance_of": ("CFG014", _wrong_type("a number")),
+    "bool_type": ("CFG014", _wrong_type("true or false")),
+    "dict_type": ("CFG014", _wrong_type("a mapping")),
+    "model_type": ("CFG014", _wrong_type("a mapping")),
+    "model_attributes_type": ("CFG014", _wrong_type("a mapping")),
+    "tuple_type": ("CFG014", _wrong_type("a list")),
+    "too_short": ("CFG016", lambda error: "is empty; it needs at least one entry"),
+    "string_too_short": ("CFG016", lambda error: "is empty; it needs some text"),
+    "string_too_long": ("CFG016", lambda error: f"is too long; {error['ctx']['max_length']} characters are allowed"),
+    "literal_error": ("CFG015", _one_of),
+    "union_tag_invalid": ("CFG117", _unknown_tag),
+    "union_tag_not_found": ("CFG117", lambda error: "must be a mapping with a key 'property'"),
 }
 
 
