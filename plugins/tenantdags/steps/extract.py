@@ -150,7 +150,7 @@ def _parts(
     plan: TablePlan, window: Window, session: Session, tenant_type: SqlType | None, conform: Conform, folder: Path
 ) -> tuple[Part, ...]:
     pa.set_memory_pool(pa.system_memory_pool())  # the default pool keeps what it once had
-    writer = PartWriter(folder, staged_schema(plan), distinct=[c.name for c in plan.contract.columns if c.hashed])
+    writer = PartWriter(folder, staged_schema(plan))
     statement = tsql.select_rows(plan, window, tenant_type)
     with closing(session.stream(statement, batch_rows(plan))) as batches:
         for batch in batches:
