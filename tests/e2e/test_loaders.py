@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -16,7 +17,8 @@ from tests.e2e.rig import Rig, wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(240)]
 TABLES = ("customers", "order_lines", "orders")
-PLACES = ("fileloc", "relative_fileloc")  # where a loader lies is all that may differ
+PLACES = ("fileloc", "relative_fileloc")  # where a loader lies may differ
+DEADLINES = "SELECT id, name, reference, interval, callback_def FROM deadline_alert"
 
 
 def processed(rig: Rig, name: str, *, bundle: bool) -> dict[str, Any]:
@@ -28,8 +30,12 @@ def processed(rig: Rig, name: str, *, bundle: bool) -> dict[str, Any]:
     with sqlite3.connect(airflow.database) as database:
         errors = database.execute("SELECT filename, stacktrace FROM import_error").fetchall()
         rows = database.execute("SELECT dag_id, data FROM serialized_dag").fetchall()
+        deadlines = {str(UUID(key)): rest for key, *rest in database.execute(DEADLINES)}
     assert errors == []
-    return {dag_id: without_places(json.loads(data)) for dag_id, data in rows}
+    dags = {dag_id: without_places(json.loads(data)) for dag_id, data in rows}
+    for dag in dags.values():  # each database gives a deadline another id
+        dag["dag"]["deadline"] = sorted(map(str, (deadlines[key] for key in dag["dag"].get("deadline") or ())))
+    return dags
 
 
 def without_places(value: Any) -> Any:
@@ -44,6 +50,7 @@ def test_bundle_and_plain_loaders_give_the_same_dags(rig: Rig) -> None:
 
     assert sorted(by_bundle) == [f"{tenant}__{table}" for tenant in TENANTS for table in TABLES]
     assert by_bundle == by_folder
+    assert len(by_bundle["acme__orders"]["dag"]["deadline"]) == 2
 
 
 @pytest.fixture

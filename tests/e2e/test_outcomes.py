@@ -130,7 +130,7 @@ def test_an_upload_that_stutters_arrives(rig: Rig, runner: Runner) -> None:
 
 def test_an_upload_that_never_arrives(rig: Rig, runner: Runner) -> None:
     cell = rig.cell("northwind", "orders", 4)
-    rig.world.adls.fault("reset", method="PUT", path="load_id=", times=1000)
+    rig.world.adls.fault("reset", method="PUT", path="part-00000", times=1000)
 
     outcome = runner.run(cell)
 
