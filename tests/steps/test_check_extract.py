@@ -15,7 +15,7 @@ from tenantdags.model.contract import Check, Threshold
 from tenantdags.model.errors import GateError, GateRed, ReconcileMismatch, StagingUnavailable
 from tenantdags.model.project import load_tenant
 from tenantdags.steps.gates import check_extract, require_open
-from tenantdags.steps.report import GateReport
+from tenantdags.steps.report import CheckResult, GateReport
 from tenantdags.steps.staging import Staging
 from tests.steps.staged import (
     ROOT,
@@ -223,8 +223,30 @@ def test_a_red_gate_says_which_rules_broke_and_what_to_do(staging):
     assert str(caught.value) == (
         "acme orders 2026-11-21: quality.status_required: status_required: 1 missing status (expected 0); "
         "pk_unique: 1 duplicate key (expected 0). Remedy: Mend the rows of dbo.Orders at the source, then clear "
-        "`extract`; readers keep the last published version until then."
+        "`extract`. Readers keep the last published version until then."
     )
+
+
+@pytest.mark.parametrize(
+    ("rule", "gate", "remedy"),
+    [
+        ("files", "check_extract", "Clear `extract` to take a fresh load"),
+        ("schema", "check_extract", "Clear `extract` to take a fresh load"),
+        ("schema", "check_load", "Run `tenantdags apply`, then clear `load`."),
+        ("reconcile_amount", "check_load", "Clear `extract` to take a fresh load"),
+        ("tenant_purity", "check_extract", "Check the source's database and tenant_column in config/tenants/acme.yaml"),
+        ("not_empty", "check_extract", "Find out why dbo.Orders has no rows"),
+        ("key_in_other_window", "check_load", "Clear `extract` of the windows it names first"),
+        ("pk_unique", "check_load", "Mend the rows of dbo.Orders at the source"),
+    ],
+)
+def test_each_broken_rule_has_the_remedy_that_mends_it(rule, gate, remedy):
+    plan = plan_of("acme", "orders")
+    results = (CheckResult(rule=rule, outcome="fail", value="x", expected="y"),)
+    report = GateReport(gate=gate, rows=1, results=results, seconds=0, load_id="L")
+
+    with pytest.raises((GateRed, ReconcileMismatch), match=f"Remedy: {remedy}"):
+        require_open(plan, window_of_plan(plan), report)
 
 
 def test_a_strangers_row_is_found(staging):

@@ -140,10 +140,20 @@ def _red(
     what = "; ".join(f"{r.rule}: {r.value} (expected {r.expected})" for r in failed) + "."
     if report.not_evaluated:
         what += f" Not evaluated: {', '.join(report.not_evaluated)}."
-    remedy = (
-        f"Mend the rows of {plan.source.schema}.{plan.source.table} at the source, then clear `extract`; "
-        "readers keep the last published version until then."
-    )
-    if failed[0].rule in reconcile_rules(plan):
+    rule, remedy = failed[0].rule, _remedy(plan, failed[0].rule, report.gate)
+    if rule in reconcile_rules(plan):
         return ReconcileMismatch(plan.at(window), what, remedy)
-    return GateRed(plan.at(window), what, remedy, rule=failed[0].rule)
+    return GateRed(plan.at(window), what, remedy, rule=rule)
+
+
+def _remedy(plan: TablePlan, rule: str, gate: GateName) -> str:
+    table, again = f"{plan.source.schema}.{plan.source.table}", "Readers keep the last published version until then."
+    if rule in reconcile_rules(plan) or rule in ("manifest", "files") or (rule, gate) == ("schema", "check_extract"):
+        return f"Clear `extract` to take a fresh load; if it stays so, compare {table} with the staged files. {again}"
+    special = {
+        "schema": "Run `tenantdags apply`, then clear `load`.",
+        "tenant_purity": f"Check the source's database and tenant_column in {plan.file}, then clear `extract`.",
+        "not_empty": f"Find out why {table} has no rows; an empty window is legal with allow_empty in the contract.",
+        "key_in_other_window": "Clear `extract` of the windows it names first, then of this one.",
+    }
+    return f"{special.get(rule, f'Mend the rows of {table} at the source, then clear `extract`.')} {again}"

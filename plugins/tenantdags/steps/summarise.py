@@ -111,9 +111,26 @@ def describe(
     """The summary itself, from facts of this attempt alone. `trouble`: why what readers see is not known."""
     failed = _failed(facts)
     outcome, kind, cause = _verdict(plan, window, facts, failed)
-    rows = _rows(facts)
+    why = f"{outcome.upper()} {kind}: {cause}" if kind else outcome.upper()
+    line = f"{plan.at(window)} {why} | {_counted(facts, readers, outcome, trouble)} | run {facts.run_id}"
     document = {
         "format": FORMAT,
+        "line": line,
+        "outcome": outcome,
+        "kind": kind,
+        "cause": cause,
+        "failed_task": failed.task_id if failed else None,
+        **_place(plan, window),
+        **_findings(facts),
+        "readers": asdict(readers) if readers else None,
+        "readers_unknown": trouble,
+        "summarised_at": utc_text(at),
+    }
+    return QaSummary(outcome=outcome, kind=kind, line=line, document=document)
+
+
+def _place(plan: TablePlan, window: Window) -> dict[str, Any]:
+    return {
         "tenant": plan.tenant,
         "table": plan.table,
         "contract": plan.contract.ref,
@@ -121,25 +138,22 @@ def describe(
         "window_start": utc_text(window.start),
         "window_end": utc_text(window.end),
         "as_of_date": window.as_of_date.isoformat(),
+    }
+
+
+def _findings(facts: RunFacts) -> dict[str, Any]:
+    loaded = facts.loaded
+    return {
         "run_id": facts.run_id,
         "attempt": facts.attempt,
-        "outcome": outcome,
-        "kind": kind,
-        "cause": cause,
-        "failed_task": failed.task_id if failed else None,
         "load_id": facts.manifest.load_id if facts.manifest else None,
-        "append_id": facts.loaded.append_id if facts.loaded else None,
-        "rows": rows,
+        "append_id": loaded.append_id if loaded else None,
+        "databricks_run": loaded.run_page_url if loaded else None,
+        "rows": _rows(facts),
         "gates": [{"outcome": gate.outcome, **gate.to_dict()} for gate in facts.gates],
-        "readers": asdict(readers) if readers else None,
-        "readers_unknown": trouble,
-        "databricks_run": facts.loaded.run_page_url if facts.loaded else None,
         "warnings": _warnings(facts),
         "tasks": [asdict(task) for task in facts.tasks],
-        "summarised_at": utc_text(at),
     }
-    line = _line(plan.at(window), outcome, kind, cause, rows, readers, trouble, facts.run_id, len(_warnings(facts)))
-    return QaSummary(outcome=outcome, kind=kind, line=line, document=document | {"line": line})
 
 
 def _this_attempt(run: RunFacts) -> RunFacts:
@@ -220,26 +234,14 @@ def _warnings(facts: RunFacts) -> list[str]:
     return told + [f"{gate}: {r.rule}: {r.value} (expected {r.expected})" for gate, r in warned]
 
 
-def _line(
-    where: str,
-    outcome: QaOutcome,
-    kind: str | None,
-    cause: str | None,
-    rows: dict[str, int | None],
-    readers: Published | None,
-    trouble: str | None,
-    run_id: str,
-    warnings: int,
-) -> str:
-    why = f" {kind}: {cause}" if kind else ""
-    counts = " ".join(f"{name} {'-' if n is None else n}" for name, n in rows.items() if name != "published")
-    seen = f"gen {readers.generation} ({readers.rows} rows)" if readers else "nothing"
-    if trouble:
-        seen = "unknown"
-    elif outcome != "green" and readers:
-        seen += " still visible"
-    noted = f" | {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
-    return f"{where} {outcome.upper()}{why} | {counts} published {seen}{noted} | run {run_id}"
+def _counted(facts: RunFacts, readers: Published | None, outcome: QaOutcome, trouble: str | None) -> str:
+    """`source 412 staged 412 landed - appended - published gen 1 (410 rows) still visible | 1 warning`."""
+    counts = " ".join(f"{k} {'-' if n is None else n}" for k, n in _rows(facts).items() if k != "published")
+    seen = f"gen {readers.generation} ({readers.rows} rows)" if readers else "unknown" if trouble else "nothing"
+    still = " still visible" if readers and outcome != "green" else ""
+    number = len(_warnings(facts))
+    noted = f" | {number} warning{'s' if number > 1 else ''}" if number else ""
+    return f"{counts} published {seen}{still}{noted}"
 
 
 def _readers(plan: TablePlan, window: Window, landing: Callable[[], Landing]) -> tuple[Published | None, str | None]:
