@@ -175,6 +175,7 @@ def test_a_notebook_that_raises_shows_error_and_trace(cloud, manifest):
     assert run["status"]["termination_details"]["code"] == "RUN_EXECUTION_ERROR"
     assert failure["error"].startswith("FileNotFoundError: java.io.FileNotFoundException: abfss://landing@")
     assert "Traceback" in failure["error_trace"]
+    assert "Traceback" in httpx.get(run["run_page_url"]).text
 
 
 def test_a_notebook_that_is_not_deployed_fails_as_on_databricks(cloud, manifest):

@@ -115,6 +115,27 @@ def test_a_service_that_died_is_started_again_and_its_reader_with_it(world):
     assert world.databricks.info["pid"] != databricks
 
 
+def test_a_run_does_not_outlive_databricks(world, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_DATABRICKS_DEFAULT", json.dumps(world.databricks.connection()))
+    world.databricks.fault("slow_run", seconds=600)
+    load = {"task_key": "load", "notebook_task": {"notebook_path": "/Workspace/tenantdags/load"}}
+    run_id = DatabricksHook().submit_run({"tasks": [load]})
+    while world.databricks.runs()[0]["state"]["life_cycle_state"] != "RUNNING":
+        time.sleep(0.05)
+    server = psutil.Process(world.databricks.info["pid"])
+    children = server.children(recursive=True)
+
+    server.kill()
+    wait_for_end(server.pid)
+    world.up()
+
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+    (run,) = (run for run in world.databricks.runs() if run["run_id"] == run_id)
+    assert run["state"]["result_state"] == "FAILED"
+    assert run["state"]["state_message"] == "The workspace was restarted while the run was active."
+
+
 def wait_for_end(pid: int, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
