@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -36,7 +37,7 @@ def section(rows: int, scales: Sequence[int], rounds: int) -> str:
     return _text(compared, flat, rows, rounds)
 
 
-def _contenders(world: ExtractWorld) -> dict[str, dict[str, object]]:
+def _contenders(world: ExtractWorld) -> dict[str, dict[str, Any]]:
     common = {"root": str(world.root), "env": world.env}
     return {
         OURS: {"contender": f"{HERE}:ours", "table": "bench12", **common},

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import MB, ROOT, ContenderError, Measurement, interleave
 from benchmarks.page import stamp, table
@@ -28,7 +29,7 @@ def section(tenants: int, tables: int, rounds: int) -> str:
     return _text(parsed, started, rounds)
 
 
-def _contenders(function: str, root: Path, **arguments: str) -> dict[str, dict[str, object]]:
+def _contenders(function: str, root: Path, **arguments: str) -> dict[str, dict[str, Any]]:
     return {
         LABELS[kind]: {
             "contender": f"{HERE}:{function}", "root": str(root), "kind": kind, "env": _env(root, kind), **arguments,
