@@ -1,5 +1,6 @@
 """Exact casts and value rules, batch by batch."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -59,6 +60,14 @@ def test_an_unknown_kind_of_rule_is_not_passed_over():
 def test_a_value_that_would_change_is_refused(values, kind):
     with pytest.raises(pa.ArrowInvalid):
         exact(values, SqlType.parse(kind), "UTC")
+
+
+def test_an_unknown_zone_is_no_bad_value():
+    plan = example("globex", "orders")
+    lost = replace(plan, source=replace(plan.source, time_zone="Nowhere/Never"))
+
+    with pytest.raises(pa.ArrowInvalid, match="Nowhere/Never"):
+        Conform(lost, "w", KEY)
 
 
 def test_a_narrower_source_value_takes_the_contracts_type():

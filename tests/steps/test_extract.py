@@ -718,7 +718,7 @@ def test_memory_stays_flat_however_many_rows(server, staging):
             [sys.executable, "-c", script], cwd=world.ROOT, timeout=120, capture_output=True, text=True, check=True
         )
         found = json.loads(done.stdout.splitlines()[-1])
-        assert found["rows"] == rows + 3
+        assert (found["rows"], found["pandas"]) == (rows + 3, False)
         assert found["peak"] - found["idle"] <= 80, found
         assert found["peak"] <= 260, found
         peaks.append(found["peak"])
@@ -742,7 +742,7 @@ server, plan = SqlServer(Path({run_dir!r})), world.plan_of("orders")
 idle = process.memory_info().rss
 threading.Thread(target=watch, daemon=True).start()
 manifest = tests.run(server, plan, Staging(Path({staging!r})))
-print(json.dumps({{"rows": manifest.rows, "idle": idle / 1e6, "peak": peak[0] / 1e6}}))
+print(json.dumps({{"rows": manifest.rows, "pandas": "pandas" in sys.modules, "idle": idle / 1e6, "peak": peak[0] / 1e6}}))
 """
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -193,6 +194,24 @@ def test_an_upload_survives_passing_faults(adls, landing, container, staging, ki
     assert adls.faults() == []
     assert container.download_blob(f"{FOLDER}/part-00000.parquet").readall() == b"first"
     assert json.loads(container.download_blob(f"{FOLDER}/_manifest.json").readall())["load_id"] == manifest.load_id
+
+
+def test_a_mute_server_is_asked_again(adls, container, staging):
+    landing = _landing(adls, container.container_name, read_timeout=1)
+    adls.fault("stall", seconds=8, method="PUT", path="part-00000")
+    started = time.monotonic()
+
+    landing.upload(PLAN, WINDOW, _staged(staging), staging)
+
+    assert time.monotonic() - started < 6
+    assert len(_names(container)) == 3
+
+
+def test_a_worker_that_lacks_the_staged_files_says_so(landing, staging, tmp_path):
+    manifest = _staged(staging)
+
+    with pytest.raises(StagingUnavailable, match=r"acme orders 2026-11-20: staging.unavailable: staging is not shared"):
+        landing.upload(PLAN, WINDOW, manifest, Staging(tmp_path / "elsewhere"))
 
 
 def test_throttling_is_waited_out(adls, landing, container, staging):

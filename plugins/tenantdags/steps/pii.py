@@ -43,10 +43,6 @@ def hashed(values: pa.Array, key: PiiKey) -> pa.StringArray:
     return pc.take(_strings(digests), encoded.indices)
 
 
-def digest(value: str, key: PiiKey) -> str:
-    return _digest(value, key.key)
-
-
 def _digest(value: object, key: bytes) -> str:
     raw = value if isinstance(value, bytes) else str(value).encode()
     return hmac.digest(key, raw, "sha256").hex()

@@ -42,7 +42,7 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLogin:
-    """What an Airflow connection of type mssql says, for mssql-python. `encrypt` in ODBC's words: yes, no, strict."""
+    """What an Airflow connection of type mssql says, for mssql-python. `encrypt` in ODBC's words, yes or no."""
 
     host: str
     port: int
