@@ -1,6 +1,8 @@
 """What every database declares: tables, columns with their T-SQL types, indexes. DuckDB's own types are poorer."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -100,6 +102,20 @@ class Catalogue:
             self.databases[name.lower()] = database
             return database
 
+    @contextmanager
+    def _changing(self, database: str) -> Iterator[None]:
+        """One change at a time, in DuckDB and in the record of it alike, or not at all."""
+        with self._lock:
+            home = self._home(database)
+            self._run("BEGIN TRANSACTION")
+            try:
+                yield
+                self._run("COMMIT")
+            except (duckdb.Error, CatalogueError):
+                self._run("ROLLBACK")
+                home.tables = {_key(table.schema, table.name): table for table in self._read(home.name)}
+                raise
+
     def _run(self, sql: str, values: list[object] | None = None) -> list[tuple[object, ...]]:
         rows: list[tuple[object, ...]] = self._connection.execute(sql, values).fetchall()
         return rows
@@ -124,7 +140,7 @@ class Catalogue:
 
     def create(self, database: str, schema: str, name: str, columns: list[Column], indexes: list[Index]) -> Table:
         """Create a table of declared T-SQL types; CatalogueError when it is there already."""
-        with self._lock:
+        with self._changing(database):
             home = self._home(database)
             if _key(schema, name) in home.tables:
                 raise CatalogueError(f"{database}.{schema}.{name} exists")
@@ -166,14 +182,14 @@ class Catalogue:
         return table
 
     def rename_column(self, database: str, schema: str, name: str, column: str, to: str) -> Table:
-        with self._lock:
+        with self._changing(database):
             table, old = self._column(database, schema, name, column)
             self._run(f"ALTER TABLE {table.qualified} RENAME COLUMN {identifier(old.name)} TO {identifier(to)}")
             return self._replace(table, old, replace(old, name=to))
 
     def retype_column(self, database: str, schema: str, name: str, column: str, kind: SqlType, nullable: bool) -> Table:
         """ALTER COLUMN to another type and nullability; DuckDB refuses values the type cannot hold."""
-        with self._lock:
+        with self._changing(database):
             table, old = self._column(database, schema, name, column)
             alter = f"ALTER TABLE {table.qualified} ALTER COLUMN {identifier(old.name)}"
             if storage(old.kind) != storage(kind):
@@ -183,14 +199,14 @@ class Catalogue:
             return self._replace(table, old, replace(old, kind=kind, nullable=nullable))
 
     def drop_column(self, database: str, schema: str, name: str, column: str) -> Table:
-        with self._lock:
+        with self._changing(database):
             table, old = self._column(database, schema, name, column)
             self._run(f"ALTER TABLE {table.qualified} DROP COLUMN {identifier(old.name)}")
             return self._replace(table, old, None)
 
     def add_column(self, database: str, schema: str, name: str, column: str, kind: SqlType) -> Table:
         """A new nullable column, NULL in every row."""
-        with self._lock:
+        with self._changing(database):
             table = self._existing(database, schema, name)
             if table.column(column) is not None:
                 raise CatalogueError(f"{column} exists in {table.qualified}")
@@ -200,7 +216,7 @@ class Catalogue:
             return self._record(self._home(database), added)
 
     def drop(self, database: str, schema: str, name: str) -> None:
-        with self._lock:
+        with self._changing(database):
             table, home = self._existing(database, schema, name), self._home(database)
             self._run(f"DROP TABLE {table.qualified}")
             for part in ("columns", "indexes"):

@@ -165,7 +165,7 @@ class Compiler:
         having = self._clause(node, "having", "HAVING", scope)
         distinct = self._distinct(node, columns)
         self._check_order(node, top)
-        order, limit = self._order(node, columns, scope), self._limit(node, scope)
+        order, limit = self._order(node, columns, scope, listed_only=bool(distinct)), self._limit(node, scope)
         shown = ", ".join(f"{c.sql} AS {_output(c.name, place, top)}" for place, c in enumerate(columns))
         return Query(f"{prefix}SELECT {distinct}{shown}{source}{where}{group}{having}{order}{limit}", columns)
 
@@ -340,15 +340,17 @@ class Compiler:
         _only(clause)
         return f"DISTINCT ON ({', '.join(comparable(column) for column in columns)}) "
 
-    def _order(self, node: exp.Select, columns: tuple[Typed, ...], scope: Scope) -> str:
+    def _order(self, node: exp.Select, columns: tuple[Typed, ...], scope: Scope, *, listed_only: bool) -> str:
         order = node.args.get("order")
         if not order:
             return ""
         _only(order, "expressions")
         keys = []
         for item in order.expressions:
-            chosen = self._select_item(item.this, columns)
-            keys.append(self._order_key(item, chosen or self.value(item.this, scope)))
+            chosen = self._select_item(item.this, columns) or self.value(item.this, scope)
+            if listed_only and all(chosen.sql != column.sql for column in columns):
+                raise SqlError(145, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.")
+            keys.append(self._order_key(item, chosen))
         return f" ORDER BY {', '.join(keys)}"
 
     @staticmethod

@@ -43,6 +43,19 @@ def clash(left: str, right: str) -> SqlError:
     return SqlError(206, f"Operand type clash: {left} is incompatible with {right}", state=2)
 
 
+def unknown_option(name: str) -> SqlError:
+    return SqlError(195, f"'{name}' is not a recognized SET option.", severity=15, state=7)
+
+
+def bad_stream() -> SqlError:
+    return SqlError(4002, "The incoming tabular data stream (TDS) protocol stream is incorrect.")
+
+
+def mismatched_count(before: int, after: int) -> SqlError:
+    text = "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements."
+    return SqlError(266, f"{text} Previous count = {before}, current count = {after}.", state=2)
+
+
 def login_failed(login: str) -> SqlError:
     return SqlError(18456, f"Login failed for user '{login}'.", severity=14)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from sandbox.sqlserver.errors import SqlError
+from sandbox.sqlserver.errors import SqlError, bad_stream
 from sandbox.sqlserver.sqltypes import MAX, SqlType, decimal, time_bytes
 
 PROCEDURES: Final = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 15: "sp_unprepare"}
@@ -41,7 +41,7 @@ class Cursor:
 
     def take(self, count: int) -> bytes:
         if self._at + count > len(self._data):
-            raise SqlError(4002, "The incoming tabular data stream (TDS) protocol stream is incorrect.")
+            raise bad_stream()
         self._at += count
         return self._data[self._at - count : self._at]
 
@@ -51,6 +51,9 @@ class Cursor:
 
     def text(self, units: int) -> str:
         return self.take(2 * units).decode("utf-16-le")
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)
 
     def more(self) -> bool:
         return self._at < len(self._data)
@@ -62,6 +65,13 @@ class Cursor:
 def skip_headers(cursor: Cursor) -> None:
     """ALL_HEADERS: their total length, itself included, comes first."""
     cursor.take(cursor.number("I") - 4)
+
+
+def batch_text(payload: bytes) -> str:
+    """The statements of a SQL batch."""
+    cursor = Cursor(payload)
+    skip_headers(cursor)
+    return cursor.rest().decode("utf-16-le")
 
 
 def calls(payload: bytes) -> list[Call]:

@@ -82,7 +82,7 @@ class Server:
             self.catalogue.add(name)
         self.faults = Faults()
         self._lock = threading.Lock()
-        self._descriptor, self._number = 0, FIRST_SESSION
+        self._number = FIRST_SESSION
         self._sessions: dict[int, tuple[Session, Channel]] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
 
@@ -90,11 +90,6 @@ class Server:
     def port(self) -> int:
         number: int = self._listener.getsockname()[1]
         return number
-
-    def next_descriptor(self) -> int:
-        with self._lock:
-            self._descriptor += 1
-            return self._descriptor
 
     def start(self) -> None:
         # The first Arrow result loads libraries for a second; no client should have to wait for that.

@@ -183,3 +183,30 @@ def test_a_name_error_leaves_the_transaction_open(ledger):
         another_writer_commits(ledger)
 
         assert (number, rows_of(cursor, TOTALS)) == (207, before)
+
+
+def test_what_a_procedure_sets_ends_with_it(ledger):
+    with with_mssql_python(ledger, autocommit=True) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f"{SNAPSHOT}; SELECT ?", 1)  # parameters make it a call of sp_prepexec
+        cursor.fetchall()
+        cursor.execute("BEGIN TRANSACTION")
+        before = rows_of(cursor, TOTALS)
+        another_writer_commits(ledger)
+        after = rows_of(cursor, TOTALS)
+        cursor.execute("COMMIT")
+
+    assert (before, after) == ([(3, 30)], [(4, 44)])
+
+
+def drained(cursor, sql, *parameters):
+    cursor.execute(sql, *parameters)
+    while cursor.nextset():
+        pass
+
+
+def test_a_transaction_left_open_by_a_procedure_is_266(ledger):
+    with with_mssql_python(ledger, autocommit=True) as connection:
+        cursor = connection.cursor()
+        with pytest.raises(mssql_python.exceptions.Error, match="Previous count = 0, current count = 1"):
+            drained(cursor, "BEGIN TRANSACTION; SELECT ?", 1)

@@ -68,6 +68,7 @@ REFUSED = [
     ("SELECT 1 FROM (SELECT name FROM sys.tables ORDER BY name) AS t", 1033),
     ("SELECT name FROM sys.tables OFFSET 1 ROWS", 102),
     ("SELECT 1 UNION ALL SELECT 1, 2", 205),
+    ("SELECT DISTINCT name FROM sys.tables AS t ORDER BY t.object_id", 145),
     ("SELECT CAST(1 AS uniqueidentifier)", 206),
     ("SELECT CAST(1 AS date)", 206),
     ("SELECT CAST('a' AS text)", 243),
