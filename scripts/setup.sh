@@ -33,6 +33,7 @@ has_library() { "$1" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$2" >/de
 
 missing_packages() {
     has_library "$1" libltdl.so.7 || printf 'libltdl7 '
+    has_library "$1" libodbc.so.2 || printf 'libodbc2 ' # pyodbc, which only tests use
     has_library "$1" libkrb5.so.3 || printf 'libkrb5-3 '
     has_library "$1" libgssapi_krb5.so.2 || printf 'libgssapi-krb5-2 '
 }
