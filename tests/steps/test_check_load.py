@@ -147,6 +147,18 @@ def test_rows_that_got_lost_on_the_way_are_missed(lakehouse, appended):
         require_open(plan, window, report)
 
 
+def test_without_isolation_a_difference_from_the_source_only_warns(lakehouse, appended):
+    plan = plan_of("acme", "orders")
+    window, manifest, loaded = appended(plan)
+    totals = replace(manifest.totals, rows=151)
+
+    report = check_load(
+        plan, window, replace(manifest, reconciled=False, totals=totals), loaded, lakehouse.statements()
+    )
+
+    assert [(r.rule, r.outcome) for r in report.results if r.outcome != "pass"] == [("rows_reconcile", "warn")]
+
+
 def test_a_sum_that_moved_since_the_source_is_found_per_group(lakehouse, appended):
     plan = plan_of("acme", "orders")
 
