@@ -193,7 +193,8 @@ class Airflow:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW_", "AIRFLOW__"))}
         settings = {f"AIRFLOW__{name.upper()}": str(value) for name, value in self.settings().items()}
         private = {"SODA_CORE_TELEMETRY_ENABLED": "false", "DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "true"}
-        return {**inherited, **private, **settings, **self.connections, "AIRFLOW_HOME": str(self.home)}
+        places = {"AIRFLOW_HOME": str(self.home), "PYTHONPATH": str(self.project / "plugins")}
+        return {**inherited, **private, **settings, **self.connections, **places}
 
     def settings(self) -> dict[str, Any]:
         """What differs from Airflow's defaults, as `section__key`."""

@@ -1,7 +1,6 @@
 """`make demo`: the whole job on a real Airflow against the sandbox, and an independent look at what came of it."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -51,7 +51,7 @@ class Demo:
         self.world = World(run_dir)
         self.recount = Recount(self.world)
         self.home = home
-        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
+        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
         self.started = time.monotonic()
         self.claims: list[tuple[bool, str]] = []
 
@@ -63,6 +63,7 @@ class Demo:
         self._start_airflow()
         self.api.wait_for_dags(schedule.dag_ids)
         self._repair_last_time(schedule)
+        self._run_failed_again(schedule)
         runs = self._catch_up(schedule)
         self._check(runs)
         self._show(runs)
@@ -84,7 +85,7 @@ class Demo:
         now = datetime.now(UTC)
         first = first_windows(ROOT, self.project, now)
         copy_project(self.project, self.run_dir / "staging", first)
-        self._say(f"config copied to {self.project.relative_to(ROOT)}, with three settings for one machine:")
+        self._say(f"project copied to {self.project.relative_to(ROOT)}, with three settings for one machine:")
         self._say(
             f"  staging beside it; Databricks asked every {POLL_SECONDS} s; first_window moved to the last due days:"
         )
@@ -92,7 +93,7 @@ class Demo:
         return schedule_of(self.project, now)
 
     def _apply(self) -> None:
-        env = {**os.environ, **self.world.env(), "AIRFLOW_HOME": str(self.home)}
+        env = Airflow(self.home, self.project, self.world.env()).env()
         command = [str(Path(sys.executable).with_name("tenantdags")), "apply"]
         with self.console.status("tenantdags apply"):
             done = subprocess.run(command, cwd=self.project, env=env, capture_output=True, text=True, check=False)
@@ -125,11 +126,18 @@ class Demo:
         self._claim(after.generation == before.generation + 1, f"{cell}: the next generation is published ({after})")
         self._claim(after.rows == after.keys == source, f"{cell}: no row is doubled ({after}, source {source})")
 
+    def _run_failed_again(self, schedule: Schedule) -> None:
+        """A run that an earlier demo left failed, which may have been stopped half-way, gets another chance."""
+        for cell, run in self._finished(list(schedule.cells)).items():
+            if run["state"] == "failed":
+                self._say(f"{cell} failed in an earlier demo; it runs again")
+                self.api.clear_run(run["dag_id"], run["dag_run_id"])
+
     def _catch_up(self, schedule: Schedule) -> list[Run]:
         """Wait until the scheduler has run every due window, telling each run as it ends."""
-        cells, told = schedule.cells, dict[Cell, Json]()
-        self._say(f"the scheduler runs {len(cells)} windows of {len(schedule.dag_ids)} DAGs")
-        last = time.monotonic()
+        cells, told, last = schedule.cells, self._finished(list(schedule.cells)), time.monotonic()
+        before = f" ({len(told)} of them ran in an earlier demo)" if told else ""
+        self._say(f"the scheduler runs {len(cells)} windows of {len(schedule.dag_ids)} DAGs{before}")
         with self.console.status("runs are starting"):
             while len(told) < len(cells):
                 for cell, run in self._finished([cell for cell in cells if cell not in told]).items():
@@ -154,7 +162,7 @@ class Demo:
         summary = self.api.xcom(dag_id, run_id, "summarise", "summary") or {}
         manifest = self.api.xcom(dag_id, run_id, "extract", "manifest") or {}
         return Run(
-            cell, run_id, run["state"], _seconds(run), " ".join(map(_outcome, gates)), str(summary.get("line", "")),
+            cell, run_id, run["state"], _seconds(run), " ".join(map(_outcome, gates)), summary.get("line", "none"),
             self.recount.source(cell), manifest.get("rows"), self.recount.landed(cell), self.recount.visible(cell),
             self.recount.served(cell),
         )  # fmt: skip
@@ -192,7 +200,7 @@ class Demo:
             return self.api.wait_for_run(dag_id, run_id, PATIENCE)
 
     def _show(self, runs: list[Run]) -> None:
-        table = Table(title="What the scheduler ran", title_justify="left")
+        table = Table(title="What the scheduler ran", title_justify="left", box=box.SIMPLE_HEAD)
         for heading in (
             "tenant",
             "table",
@@ -209,8 +217,9 @@ class Demo:
             table.add_column(heading, justify="right" if number else "left", overflow="fold")
         for run in runs:
             counts = (run.source, run.staged, run.landed, run.published.rows)
+            line = run.line.removeprefix(f"{run.cell} ").removesuffix(f" | run {run.run_id}")
             table.add_row(run.cell.tenant, run.cell.table, str(run.cell.as_of_date), *map(str, counts), run.gates,
-                          run.line, f"{run.seconds:.0f}")  # fmt: skip
+                          line, f"{run.seconds:.0f}")  # fmt: skip
         self.console.print(table)
         self.console.print("source: asked by pymssql; landed: counted in the Parquet files; published: counted in the")
         self.console.print("Delta files of the append that the publish log names, without the reader views.")
@@ -218,7 +227,7 @@ class Demo:
     def _show_red(self, red: Run) -> None:
         seen = red.published
         self.console.print(f"\nThe broken window {red.cell}, run {red.run_id}: {red.state} in {red.seconds:.0f} s")
-        self.console.print(f"  source   {red.source} rows, staged {red.staged}")
+        self.console.print(f"  source   {red.source} rows, staged {red.staged}; gates {red.gates}")
         self.console.print(f"  readers  {seen.rows} rows, {seen.keys} keys: still generation {seen.generation}")
         self.console.print(f"  QA       {red.line}\n")
 

@@ -1,4 +1,4 @@
-"""The demo's and the tests' copy of the project: plugins, dags and include as they are, config with local settings."""
+"""The demo's and the tests' copy of the project: code and contracts as they are, config with local settings."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox.services import ROOT, SandboxError
 
-LINKED = ("plugins", "dags", "include")
+COPIED = ("plugins", "dags", "include")  # so that an edit in the repository does not meet a run half-way
 POLL_SECONDS = 2
 
 
@@ -20,8 +20,8 @@ def copy_project(target: Path, staging: Path, first_windows: Mapping[str, date])
     """
     config = target / "config"
     (config / "tenants").mkdir(parents=True, exist_ok=True)
-    for name in LINKED:
-        _link(target / name, ROOT / name)
+    for name in COPIED:
+        _copy(ROOT / name, target / name)
     _write(config / "defaults.yaml", _local_defaults((ROOT / "config" / "defaults.yaml").read_text(), staging))
     for tenant, first in first_windows.items():
         source = ROOT / "config" / "tenants" / f"{tenant}.yaml"
@@ -43,11 +43,6 @@ def with_first_window(text: str, first: date) -> str:
     return _replace_once(r"^first_window: *\S+", f"first_window: {first}", text)
 
 
-def remove_project(target: Path) -> None:
-    if target.exists():
-        shutil.rmtree(target)
-
-
 def _local_defaults(text: str, staging: Path) -> str:
     text = _replace_once(r"file:///[^\"'\s,}]+", staging.resolve().as_uri(), text)
     return _replace_once(r"poll_seconds: *\d+", f"poll_seconds: {POLL_SECONDS}", text)
@@ -60,10 +55,12 @@ def _replace_once(pattern: str, new: str, text: str) -> str:
     return changed
 
 
-def _link(link: Path, to: Path) -> None:
-    if not link.is_symlink() or link.readlink() != to:
-        link.unlink(missing_ok=True)
-        link.symlink_to(to)
+def _copy(folder: Path, to: Path) -> None:
+    if to.is_symlink():
+        to.unlink()
+    if to.exists():
+        shutil.rmtree(to)
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def _write(path: Path, text: str) -> None:

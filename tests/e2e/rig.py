@@ -19,7 +19,6 @@ from sandbox.airflow_home import Airflow
 from sandbox.project import copy_project
 from sandbox.recount import Cell, Recount
 from sandbox.seed import seed
-from sandbox.services import ROOT
 from sandbox.world import TENANTS, World
 
 DAYS = 8  # seeded before yesterday
@@ -59,10 +58,9 @@ class Runner:
         self.airflow.prepare(template)
         self.log_file = home / "logs" / "in_process.log"
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        python_path = f"{ROOT}:{ROOT / 'plugins'}"
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(RUNNER)], env={**self.airflow.env(), "PYTHONPATH": python_path}, cwd=home,
+                [sys.executable, str(RUNNER)], env=self.airflow.env(), cwd=home,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
 
@@ -163,15 +161,13 @@ class Rig:
 
     def tenantdags(self, project: Path, *words: str) -> str:
         program = Path(sys.executable).with_name("tenantdags")
-        env = {**Airflow(self.folder / "cli", project, self.world.env()).env()}
+        env = Airflow(self.folder / "cli", project, self.world.env()).env()
         done = subprocess.run([program, *words], cwd=project, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def _project(self, name: str, first: Mapping[str, date], retries: int) -> Path:
         project = copy_project(self.folder / name, self.folder / f"{name}_staging", first)
-        (project / "include").unlink()
-        shutil.copytree(ROOT / "include", project / "include")
         defaults = project / "config" / "defaults.yaml"
         quick = re.sub(r"poll_seconds: \d+", "poll_seconds: 1", defaults.read_text())
         defaults.write_text(re.sub(r"retries: \d", f"retries: {retries}", quick))
