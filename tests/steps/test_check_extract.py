@@ -480,6 +480,7 @@ def test_each_threshold_means_to_soda_what_it_means_to_the_plan(operator, values
         ("pattern", ("^SKU-[0-9]+$",), "sku-1"),
         ("pattern", ("^SKU-[0-9]+$",), 'it\'s \\ "odd"'),
         ("enum", tuple(f"SKU-{i}" for i in range(1, 151)), "SKU-0"),
+        ("enum", ("1e3", "0o7", "yes", "null", "é✓", *(f"SKU-{i}" for i in range(1, 151))), "1000.0"),
         ("length", (5, 7), "SKU1"),
         ("length", (None, 7), "SKU-12345"),
         ("invalid_count", ("pattern", "^SKU-[0-9]+$"), "x"),

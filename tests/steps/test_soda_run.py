@@ -65,7 +65,7 @@ def test_a_result_that_no_rule_asked_for_is_an_error(source):
 
 
 def test_a_threshold_that_got_lost_on_the_way_is_an_error_though_soda_lets_it_pass(source):
-    text = yaml_of(FLOOR).replace("must_be_greater_than: 10", "must_be_greater_then: 10")
+    text = yaml_of(FLOOR).replace('"must_be_greater_than": 10', '"must_be_greater_then": 10')
 
     assert found(source, text, FLOOR) == [
         ("floor", "error", "5 rows: Soda says pass, the plan's threshold says fail")
@@ -73,11 +73,18 @@ def test_a_threshold_that_got_lost_on_the_way_is_an_error_though_soda_lets_it_pa
 
 
 def test_a_threshold_without_a_comparison_is_an_error(source):
-    text = yaml_of(UNIQUE).replace("must_be: 0", "level: fail")
+    text = yaml_of(UNIQUE).replace('"must_be": 0', '"level": "fail"')
 
     assert found(source, text, UNIQUE)[0][:2] == ("pk_unique", "pass")  # Soda's default is the same rule
-    text = yaml_of(FLOOR).replace("must_be_greater_than: 10", "must_be_between: {greater_than: 3}")
+    text = yaml_of(FLOOR).replace('"must_be_greater_than": 10', '"must_be_between": {"greater_than": 3}')
     assert found(source, text, FLOOR)[0][1] == "error"
+
+
+def test_no_rule_can_read_the_environment():
+    nosy = Check(id="nosy", kind="sql", name="x", dimension="x", arguments=("SELECT '${env.HOME}' FROM ${table}",))
+
+    with pytest.raises(ValueError, match=r"orders\.v1\.odcs\.yaml: a rule holds '\$\{'"):
+        yaml_of(nosy)
 
 
 def test_no_rules_ask_nothing(source):

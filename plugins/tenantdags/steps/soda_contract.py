@@ -5,11 +5,10 @@ Check types and keys: https://docs.soda.io/reference/contract-language-reference
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
-
-import yaml
 
 from tenantdags.model.contract import Check, Column, Contract, Number, Threshold
 from tenantdags.steps.dbsql import quote as backticks
@@ -46,7 +45,12 @@ def to_yaml(
         text["filter"] = row_filter
     text["checks"] = [_dataset_check(c, types, relation, quote) for c in checks if c.kind in _DATASET_KINDS]
     text["columns"] = _columns(contract, [c for c in checks if c.kind not in _DATASET_KINDS])
-    return yaml.safe_dump({k: v for k, v in text.items() if v}, sort_keys=False, allow_unicode=True, width=10_000)
+    # JSON, every text in quotes: Soda reads YAML 1.2, where a bare 1e3 or 0o7 is a number
+    compiled = json.dumps({k: v for k, v in text.items() if v}, ensure_ascii=False, indent=1)
+    if "${" in compiled:
+        # Soda would put in the value of an environment variable, and those hold connections
+        raise ValueError(f"{contract.file}: a rule holds '${{', which only ${{table}} of a SQL rule may")
+    return compiled
 
 
 def threshold_yaml(check: Check) -> dict[str, Any]:
