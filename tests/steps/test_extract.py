@@ -742,7 +742,8 @@ server, plan = SqlServer(Path({run_dir!r})), world.plan_of("orders")
 idle = process.memory_info().rss
 threading.Thread(target=watch, daemon=True).start()
 manifest = tests.run(server, plan, Staging(Path({staging!r})))
-print(json.dumps({{"rows": manifest.rows, "pandas": "pandas" in sys.modules, "idle": idle / 1e6, "peak": peak[0] / 1e6}}))
+pandas = "pandas" in sys.modules
+print(json.dumps({{"rows": manifest.rows, "pandas": pandas, "idle": idle / 1e6, "peak": peak[0] / 1e6}}))
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +12,7 @@ from tenantdags.model.errors import BadValue
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.sqltype import SqlType
 from tenantdags.steps.manifest import LoadColumn, StreamCheck
-from tenantdags.steps.pii import PiiKey, hashed
+from tenantdags.steps.pii import PiiKey, hashed, text_array
 from tenantdags.steps.tsql import SOURCE_TENANT, selected_columns
 
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -56,7 +55,7 @@ class Conform:
         self._failing = {check.id: 0 for check, _ in self._rules}
         self._rows = 0
         # An unknown zone or a machine without a zone database must not look like a bad value later.
-        pc.assume_timezone(pa.scalar(0, pa.timestamp("us")), plan.source.time_zone)
+        _instants(text_array(["2026-01-01 12:00"]).cast(pa.timestamp("us")), plan.source.time_zone)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Raises BadValue, naming column and type and never the value."""
@@ -129,12 +128,12 @@ def _passing(check: Check, values: pa.Array) -> pa.Array:
 
 
 def _member(values: pa.Array, listed: Sequence[object]) -> pa.Array:
-    """By comparisons: pc.is_in needs pa.array, which would import pandas, 50 MB."""
-    return reduce(pc.or_, (pc.equal(values, pa.scalar(str(value)).cast(values.type)) for value in listed))
+    known = text_array([str(value) for value in listed]).cast(values.type)
+    return pc.if_else(pc.is_valid(values), pc.is_in(values, known), pa.nulls(len(values), pa.bool_()))
 
 
 def _between(values: pa.Array, bounds: Sequence[object]) -> pa.Array:
-    low, high = (None if b is None else pa.scalar(str(b)).cast(values.type) for b in bounds)
-    above = pc.greater_equal(values, low) if low is not None else pa.scalar(True)
-    below = pc.less_equal(values, high) if high is not None else pa.scalar(True)
-    return pc.and_(above, below)
+    low, high = (None if b is None else text_array([str(b)]).cast(values.type)[0] for b in bounds)
+    above = None if low is None else pc.greater_equal(values, low)
+    below = None if high is None else pc.less_equal(values, high)
+    return above if below is None else below if above is None else pc.and_(above, below)
