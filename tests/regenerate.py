@@ -1,6 +1,7 @@
 """Rewrites expected texts from what the product says now: `python -m tests.regenerate`. Review the diff.
 
-Plans of the example tenants (tests/golden/plans), outcomes of good and bad tenants (tests/tenants), the tenant page.
+Plans of the example tenants (tests/golden/plans), outcomes of good and bad tenants (tests/tenants), the pages of the
+tenant file and of the rules.
 """
 
 import sys
@@ -12,7 +13,7 @@ sys.path.insert(0, str(ROOT / "plugins"))
 
 from tenantdags.model.plan_text import to_text  # noqa: E402  # needs the path above
 from tenantdags.model.project import load_project  # noqa: E402  # needs the path above
-from tests.tenant_page import PAGE, page  # noqa: E402  # needs the path above
+from tests import rules_page, tenant_page  # noqa: E402  # needs the path above
 from tests.tenants.cases import cases, outcome, project_of  # noqa: E402  # needs the path above
 
 PLANS = ROOT / "tests/golden/plans"
@@ -32,15 +33,21 @@ def case_texts() -> dict[Path, str]:
 
 
 def main() -> None:
-    texts = {**plan_texts(), **case_texts(), PAGE: page()}
+    texts = {**plan_texts(), **case_texts(), tenant_page.PAGE: tenant_page.page()}
+    write(texts)
+    # its examples are the messages just written
+    write({rules_page.PAGE: rules_page.page()})
+    for path in set(PLANS.glob("*.txt")) - set(texts):
+        path.unlink()
+        print(f"{path.relative_to(ROOT)} removed")
+
+
+def write(texts: dict[Path, str]) -> None:
     for path, text in texts.items():
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             print(path.relative_to(ROOT))
-    for path in set(PLANS.glob("*.txt")) - set(texts):
-        path.unlink()
-        print(f"{path.relative_to(ROOT)} removed")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from tenantdags.model.tenant import (
     Alert,
     Databricks,
     Defaults,
+    Flag,
+    Group,
+    Groups,
     Landing,
     Override,
     Settings,
@@ -29,16 +32,22 @@ PAGE = ROOT / "docs/tenant-file.md"
 INTRODUCTION = """\
 # The tenant file
 
-One file per tenant, `config/tenants/<tenant>.yaml`, and one `config/defaults.yaml` for what tenants share. This page is
-written from the code (`python -m tests.regenerate`); a test keeps it true.
+One file per tenant, `config/tenants/<tenant>.yaml`, one `config/defaults.yaml` for what tenants share, and one
+`config/groups.yaml` with the groups they belong to. This page is written from the code (`python -m tests.regenerate`);
+a test keeps it true.
 
-    tenantdags check                 # every mistake in all files, with line, column and remedy
+    tenantdags check                 # every mistake in all files, with line, column, remedy and rule
     tenantdags plan acme orders      # what the files come to for one table
 
+The rules that `check` names, like CFG012, are explained in [rules.md](rules.md).
+
 A value is looked for in the table, then in its tenant, its tier and the defaults; the first that says it wins, whole
-(lists and mappings are replaced, never merged). Files are plain YAML: no anchors, no tags, no duplicate keys, times of
-day in quotes. A duration is a whole number with a unit: `90s`, `45m`, `2h`, `3d`. A name is a small letter, then up to
-30 small letters, digits or single `_`. Only ids of Airflow connections stand in files, never secrets.
+(lists and mappings are replaced, never merged). A flag is declared in the defaults, with an owner and a default; each
+flag is a value of its own, so a table that sets one keeps what its tenant says of the others.
+
+Files are plain YAML: no anchors, no tags, no duplicate keys, times of day in quotes. A duration is a whole number with
+a unit: `90s`, `45m`, `2h`, `3d`. A name is a small letter, then up to 30 small letters, digits or single `_`. Only ids
+of Airflow connections stand in files, never secrets.
 
 Whole examples: [acme](../config/tenants/acme.yaml) in a shared database, [globex](../config/tenants/globex.yaml) with
 its own, [northwind](../config/tenants/northwind.yaml) with no more than it must say, and
@@ -57,6 +66,9 @@ TITLES: dict[type[BaseModel], str] = {
     Landing: "`landing`",
     Staging: "`staging`",
     Databricks: "`databricks`",
+    Flag: "A flag: `flags.<flag>` of the defaults",
+    Groups: "The groups: `config/groups.yaml`",
+    Group: "A group: `groups.<group>`",
 }
 KINDS = {
     fields.Name: "name", fields.ConnectionId: "connection id", fields.SqlName: "identifier",

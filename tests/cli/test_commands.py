@@ -1,5 +1,6 @@
 """The text of `tenantdags check` and `plan`, their exit codes, and what they do without."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,11 +10,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tenantdags.cli.check import annotation
 from tenantdags.cli.main import app
+from tenantdags.model.errors import Problem
 
 ROOT = Path(__file__).parents[2]
 PLANS = ROOT / "tests/golden/plans"
 CASES = ROOT / "tests/tenants/bad"
+
+
+LOWERED = (
+    "config/tenants/acme.yaml:33:7: tables.orders.checks.email_null_pct: warning: the gate is lower than orders@1's: "
+    "< 2 lets through what < 1 stops [CFG902]\n"
+)
 
 
 @pytest.fixture
@@ -23,6 +32,12 @@ def project(tmp_path):
     return tmp_path
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
 def run(*words: str | Path):
     return CliRunner().invoke(app, [str(word) for word in words])
 
@@ -30,7 +45,8 @@ def run(*words: str | Path):
 def test_a_good_project_is_one_line(project):
     done = run("check", "--project", project)
 
-    assert (done.exit_code, done.stdout) == (0, "3 tenants, 9 tables, 114 checks: no problems\n")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == LOWERED + "3 tenants, 9 tables, 114 checks: no problems, 1 warning\n"
 
 
 def test_problems_are_printed_one_per_line_and_counted(project):
@@ -39,6 +55,46 @@ def test_problems_are_printed_one_per_line_and_counted(project):
 
     assert (done.exit_code, done.stderr) == (1, "5 problems\n")
     assert done.stdout == (CASES / "many_problems_at_once/expected.txt").read_text()
+
+
+def test_problems_as_annotations_stand_at_the_lines_of_a_pull_request(project):
+    edit(project / "config/tenants/globex.yaml", "tier: silver", "tier: silvr")
+    done = run("check", "--format", "github", "--project", project)
+
+    assert (done.exit_code, done.stderr) == (1, "1 problem, 1 warning\n")
+    assert done.stdout == (
+        "::warning file=config/tenants/acme.yaml,line=33,col=7,title=CFG902::tables.orders.checks.email_null_pct: "
+        "the gate is lower than orders@1's: < 2 lets through what < 1 stops\n"
+        "::error file=config/tenants/globex.yaml,line=5,col=7,title=CFG041::tier: 'silvr' is not a tier of "
+        "config/defaults.yaml, did you mean 'silver'?\n"
+    )
+
+
+def test_an_annotation_escapes_what_the_runner_would_read_as_its_own():
+    problem = Problem("a,b:c.yaml", 1, 2, "x", "50% of\r\nlines: yes, all", "CFG012")
+
+    assert (
+        annotation(problem) == "::error file=a%2Cb%3Ac.yaml,line=1,col=2,title=CFG012::x: 50%25 of%0D%0Alines: yes, all"
+    )
+
+
+def test_problems_as_json_are_whole_and_nothing_else_is_printed(project):
+    edit(project / "config/tenants/globex.yaml", "tier: silver", "tier: silvr")
+    done = run("check", "--format", "json", "--project", project)
+    said = json.loads(done.stdout)
+
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert (said["format"], said["errors"], said["warnings"]) == (1, 1, 1)
+    assert said["problems"][1] == {
+        "file": "config/tenants/globex.yaml", "line": 5, "column": 7, "path": "tier", "rule": "CFG041",
+        "severity": "error", "text": "'silvr' is not a tier of config/defaults.yaml, did you mean 'silver'?",
+    }  # fmt: skip
+
+
+def test_json_of_a_good_project_tells_its_warnings_and_succeeds():
+    done = run("check", "--format", "json", "--project", ROOT)
+
+    assert (done.exit_code, json.loads(done.stdout)["errors"]) == (0, 0)
 
 
 def test_a_plan_of_one_table_is_its_golden_file():
@@ -87,7 +143,9 @@ app(sys.argv[1:], prog_name="tenantdags")
 """
 
 
-@pytest.mark.parametrize(("words", "first"), [(["check"], "3 tenants"), (["plan", "acme"], "dag: acme__customers")])
+@pytest.mark.parametrize(
+    ("words", "first"), [(["check"], "config/tenants/acme.yaml:33:7"), (["plan", "acme"], "dag: acme__customers")]
+)
 def test_commands_need_neither_airflow_nor_any_client(words, first, tmp_path):
     environment = {"PYTHONPATH": str(ROOT / "plugins"), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     command = [sys.executable, "-c", WITHOUT_AIRFLOW, *words, "--project", str(ROOT)]

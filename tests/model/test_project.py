@@ -182,3 +182,21 @@ def test_tenants_may_share_a_database_by_schema(project):
     )
 
     assert load_project(project).tenants == ("acme", "globex", "northwind")
+
+
+def test_two_files_that_differ_by_case_only_are_one_where_case_does_not_count(project):
+    shutil.copy(project / "config/tenants/globex.yaml", project / "config/tenants/Globex.yaml")
+
+    assert (
+        "config/tenants/globex.yaml:1:1: differs from Globex.yaml by case only; where case does not count, one "
+        "replaces the other [CFG070]" in problems(load_project, project)
+    )
+
+
+def test_groups_are_needed_by_check_and_by_no_run(project):
+    (project / "config/groups.yaml").unlink()
+
+    assert (
+        problems(check_project, project)[0] == "config/groups.yaml:1:1: does not exist; the project needs it [CFG001]"
+    )
+    assert load_project(project).tenants == ("acme", "globex", "northwind")

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from tenantdags.model.errors import ConfigError, Problem
+from tenantdags.model.unsafe import unsafe, unseen
 
 Path = tuple[str | int, ...]
 Mark = tuple[int, int]  # line and column, from 1
@@ -75,12 +76,19 @@ def parse(file: str, text: str) -> Document:
     if len(text.encode()) > MAX_BYTES:
         text = f"is larger than {MAX_BYTES:,} bytes; no such file is meant to be"
         raise ConfigError([Problem(file, 1, 1, "", text, "CFG003")])
+    hidden = [Problem(file, *_place(text, at), "", what, rule) for at, (rule, what) in unseen(text)]
+    if hidden:
+        raise ConfigError(hidden)
     node = _compose(file, text)
     reading = _Reading(file)
     data = _value(reading, node, ())
     if reading.problems:
         raise ConfigError(reading.problems)
     return Document(file, data, reading.keys, reading.values)
+
+
+def _place(text: str, offset: int) -> Mark:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def _compose(file: str, text: str) -> yaml.Node:
@@ -157,9 +165,16 @@ def _key(reading: _Reading, node: yaml.Node, path: Path) -> str | None:
     if node.tag == _CORE + "merge":
         reading.refuse("CFG007", node, path, "merge key '<<' is not allowed; write the keys out")
         return None
+    if isinstance(node, yaml.ScalarNode) and (why := unsafe(node.value, path)):
+        reading.refuse(why[0], node, path, f"a key here: {why[1]}")
+        return None
     # bool too: as a key, on and yes are only ever meant as text
     if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(_CORE) in ("str", "value", "bool"):
         return str(node.value)
+    if isinstance(node, yaml.MappingNode) and node.flow_style:
+        text = "'{{' would be a Jinja template, and files are plain data; write the value"
+        reading.refuse("CFG035", node, path, text)
+        return None
     said = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
     reading.refuse("CFG011", node, path, f"key {said} is not text; put it in quotes")
     return None
@@ -167,6 +182,10 @@ def _key(reading: _Reading, node: yaml.Node, path: Path) -> str | None:
 
 def _scalar(reading: _Reading, node: yaml.ScalarNode, path: Path) -> Any:
     kind, text = node.tag.removeprefix(_CORE), str(node.value)
+    why = unsafe(text, path)
+    if why:
+        reading.refuse(why[0], node, path, why[1])
+        return None
     plain = not node.style  # '' or None, as the loader likes
     if plain and _CLOCK.fullmatch(text):
         reading.refuse("CFG017", node, path, f'{text} may be read as a number by YAML; put it in quotes: "{text}"')

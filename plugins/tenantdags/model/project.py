@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from tenantdags.model.between import Said, between_tenants, unknown_groups
 from tenantdags.model.contract import Contract
 from tenantdags.model.contract_reader import FILE_NAME, parent_ref, read_contract, shape_of
 from tenantdags.model.document import Document, Problems, parse
@@ -15,12 +17,14 @@ from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
 from tenantdags.model.odcs import standard_problems
 from tenantdags.model.plan import TablePlan
-from tenantdags.model.resolve import Inputs, Scope, source_scope, table_plan
-from tenantdags.model.tenant import Defaults, Tenant
+from tenantdags.model.resolve import Inputs, table_plan
+from tenantdags.model.risks import contract_risks, tenant_risks
+from tenantdags.model.tenant import Defaults, Groups, Tenant
 from tenantdags.model.validate import validate
 
 TENANTS = "config/tenants"
 DEFAULTS = "config/defaults.yaml"
+GROUPS = "config/groups.yaml"
 CONTRACTS = "include/contracts"
 
 
@@ -30,6 +34,7 @@ class Project:
 
     root: Path
     plans: tuple[TablePlan, ...]
+    warnings: tuple[Problem, ...] = ()  # of check_project only
 
     @property
     def tenants(self) -> tuple[str, ...]:
@@ -50,9 +55,13 @@ def load_tenant(root: Path, tenant: str, text: str | None = None) -> tuple[Table
     Raises ConfigError with every problem of these files and of no other tenant's.
     """
     document, said, defaults = _tenant_and_defaults(Path(root), tenant, text)
+    return _plans(Path(root), document, said, defaults)
+
+
+def _plans(root: Path, document: Document, said: Tenant, defaults: Defaults) -> tuple[TablePlan, ...]:
     problems = Problems(document)
-    _check_tenant(tenant, said, defaults, problems)
-    contracts = _contracts_of(Path(root), said, problems)
+    _check_tenant(said, defaults, problems)
+    contracts = _contracts_of(root, said, problems)
     readable = [table for table, its in said.tables.items() if its.contract in contracts]
     plans = [table_plan(Inputs(said, table, defaults, contracts, document.file), problems) for table in readable]
     if problems.found:
@@ -62,34 +71,69 @@ def load_tenant(root: Path, tenant: str, text: str | None = None) -> tuple[Table
 
 def load_project(root: Path) -> Project:
     """Every plan of the project. Raises ConfigError with all problems of all files, also those between tenants."""
-    plans: list[TablePlan] = []
-    problems: list[Problem] = [*_stray_files(Path(root)), *_unused_contract_problems(Path(root))]
-    for tenant in tenant_files(root):
-        try:
-            plans.extend(load_tenant(root, tenant))
-        except ConfigError as error:
-            problems.extend(error.problems)
-    problems.extend(_shared_scopes(Path(root)))
+    plans, _, problems = _everything(Path(root))
     if problems:
         raise ConfigError(problems)
-    return Project(Path(root), tuple(plans))
+    return Project(Path(root), plans)
 
 
-def check_project(root: Path) -> Project:
-    """As load_project, and contracts are also held against the ODCS standard itself: for people, not for runs."""
-    project: Project | None = None
-    ours: tuple[Problem, ...] = ()
-    try:
-        project = load_project(root)
-    except ConfigError as error:
-        ours = error.problems
+def _everything(root: Path) -> tuple[tuple[TablePlan, ...], list[Said], list[Problem]]:
+    """The plans of all good tenants, what every readable tenant file says, and all problems."""
+    plans: list[TablePlan] = []
+    said: list[Said] = []
+    problems: list[Problem] = [*_stray_files(root), *_unused_contract_problems(root)]
+    tenants = tenant_files(root)
+    with _collected(problems):
+        if tenants:  # without any, this is the wrong folder, and that alone is worth telling
+            _read_defaults(root)
+    for tenant in tenants:
+        with _collected(problems):
+            said.append(_tenant(root, tenant, None))
+            plans.extend(_plans(root, *said[-1], _read_defaults(root)))
+    problems.extend(between_tenants(said))
+    return tuple(plans), said, problems
+
+
+def check_project(root: Path, today: date | None = None) -> Project:
+    """As load_project, for people and not for runs: also groups, the ODCS standard itself, and warnings.
+
+    Raises ConfigError with warnings among the problems, if there is an error among them. `today` is the UTC date.
+    """
+    root = Path(root)
+    plans, said, problems = _everything(root)
+    with _collected(problems):
+        if tenant_files(root):
+            problems.extend(unknown_groups(said, _groups(root)))
     # of a file we refuse ourselves, the standard would only say the same in worse words
-    told = {problem.file for problem in ours}
-    others = [ref for ref in contract_refs(Path(root)) if _contract_file(ref) not in told]
-    problems = [*ours, *(p for ref in others for p in standard_problems(*_contract_text(Path(root), ref)))]
-    if project is None or problems:
-        raise ConfigError(problems)
-    return project
+    told = {problem.file for problem in problems}
+    for ref in contract_refs(root):
+        if _contract_file(ref) not in told:
+            problems.extend(standard_problems(*_contract_text(root, ref)))
+    wrong = {(problem.file, problem.line) for problem in problems}
+    risks = _risks(root, said, today or datetime.now(UTC).date())
+    warnings = tuple(sorted(risk for risk in risks if (risk.file, risk.line) not in wrong))
+    if problems:
+        raise ConfigError([*problems, *warnings])
+    return Project(root, plans, warnings)
+
+
+def _risks(root: Path, said: Iterable[Said], today: date) -> Iterator[Problem]:
+    contracts: dict[str, Contract] = {}
+    for ref in contract_refs(root):
+        with suppress(ConfigError):  # its errors are told by _everything
+            contracts[ref] = load_contract(root, ref)
+            yield from contract_risks(shape_of(*_contract_text(root, ref))[0], contracts[ref])
+    for document, tenant in said:
+        yield from tenant_risks(document, tenant, contracts, today)
+
+
+@contextmanager
+def _collected(problems: list[Problem]) -> Iterator[None]:
+    """Goes on after a ConfigError, with its problems kept."""
+    try:
+        yield
+    except ConfigError as error:
+        problems.extend(error.problems)
 
 
 def inputs_of(root: Path, tenant: str) -> tuple[Path, ...]:
@@ -173,18 +217,23 @@ def _tenant(root: Path, tenant: str, text: str | None) -> tuple[Document, Tenant
     return document, validate(document, Tenant)
 
 
+def _read_defaults(root: Path) -> Defaults:
+    return _defaults(_read(root / DEFAULTS, DEFAULTS))
+
+
+def _groups(root: Path) -> Groups:
+    return validate(parse(GROUPS, _read(root / GROUPS, GROUPS)), Groups)
+
+
 def _tenant_and_defaults(root: Path, tenant: str, text: str | None) -> tuple[Document, Tenant, Defaults]:
     """Both, or the problems of both."""
     problems: list[Problem] = []
-    found: list[Any] = []
-    for read in (lambda: _tenant(root, tenant, text), lambda: _defaults(_read(root / DEFAULTS, DEFAULTS))):
-        try:
-            found.append(read())
-        except ConfigError as error:
-            problems.extend(error.problems)
+    with _collected(problems):
+        document, said = _tenant(root, tenant, text)
+    with _collected(problems):
+        defaults = _read_defaults(root)
     if problems:
         raise ConfigError(problems)
-    (document, said), defaults = found
     return document, said, defaults
 
 
@@ -203,9 +252,11 @@ def _contracts_of(root: Path, tenant: Tenant, problems: Problems) -> dict[str, C
     return found
 
 
-def _check_tenant(stem: str, tenant: Tenant, defaults: Defaults, problems: Problems) -> None:
+def _check_tenant(tenant: Tenant, defaults: Defaults, problems: Problems) -> None:
+    stem = Path(problems.document.file).stem
     if tenant.tenant != stem:
-        problems.add("CFG040", ("tenant",), f"must be {stem!r}, as in the file's name")
+        remedy = f"rename the file to {tenant.tenant}.yaml" if stem.lower() == tenant.tenant else f"write {stem}"
+        problems.add("CFG040", ("tenant",), f"{tenant.tenant!r} is not the file's name, {stem!r}; {remedy}")
     if tenant.tier not in defaults.tiers:
         hint = suggestion(tenant.tier, defaults.tiers)
         problems.add("CFG041", ("tier",), f"{tenant.tier!r} is not a tier of {DEFAULTS}{hint}")
@@ -217,9 +268,19 @@ def _stray_files(root: Path) -> Iterator[Problem]:
         if path.suffix != ".yaml" and not path.name.startswith("."):
             text = "is not read; tenant files are named <tenant>.yaml"
             yield Problem(f"{TENANTS}/{path.name}", 1, 1, "", text, "CFG019")
+    yield from _twins_by_case(root)
     if not tenant_files(root):
         text = "holds no tenant file; add <tenant>.yaml, or name the project with --project"
         yield Problem(TENANTS, 1, 1, "", text, "CFG020")
+
+
+def _twins_by_case(root: Path) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for name in tenant_files(root):
+        other = first.setdefault(name.lower(), name)
+        if other != name:
+            text = f"differs from {other}.yaml by case only; where case does not count, one replaces the other"
+            yield Problem(f"{TENANTS}/{name}.yaml", 1, 1, "", text, "CFG070")
 
 
 def _unused_contract_problems(root: Path) -> Iterator[Problem]:
@@ -234,30 +295,6 @@ def _unused_contract_problems(root: Path) -> Iterator[Problem]:
             load_contract(root, f"{match['table']}@{match['major']}")
         except ConfigError as error:
             yield from error.problems
-
-
-def _shared_scopes(root: Path) -> Iterator[Problem]:
-    """Two tenants that would read the same rows: each problem stands in the later file and names the earlier."""
-    readers: dict[Scope, str] = {}  # the first tenant of each schema, and of each part of one
-    whole: dict[Scope, str] = {}  # who has no tenant_column reads the rows of all others in the schema
-    for document, tenant in _readable(root):
-        schema, part = source_scope(tenant)
-        other = whole.get(schema) or readers.get(part or schema)
-        if other:
-            text = f"reads the rows of tenant {other!r} too; give each tenant its own database, schema or tenant_value"
-            yield document.problem("CFG071", ("source",), text, at_key=True)
-        for scope in (schema, part or schema):
-            readers.setdefault(scope, tenant.tenant)
-        if not part:
-            whole.setdefault(schema, tenant.tenant)
-
-
-def _readable(root: Path) -> Iterable[tuple[Document, Tenant]]:
-    for name in tenant_files(root):
-        try:
-            yield _tenant(root, name, None)
-        except ConfigError:
-            continue  # told by load_tenant
 
 
 def project_root(start: Path) -> Path:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -82,7 +83,7 @@ def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
         staging=StagingPlan(url=inputs.defaults.staging.url, keep_failed=inputs.defaults.staging.keep_failed),
         landing=_landing(inputs), databricks=_databricks(inputs.defaults), checks=checks,
         lookback=inputs.setting("lookback"), pii_connection=tenant.pii_key, sla=_sla(inputs), alerts=_alerts(inputs),
-        flags=tuple(sorted(tenant.flags.items())),
+        flags=_flags(inputs),
     )  # fmt: skip
 
 
@@ -152,6 +153,24 @@ def _alerts(inputs: Inputs) -> tuple[AlertPlan, ...]:
     return tuple(AlertPlan(notifier=a.notifier, connection=a.connection, events=a.events) for a in said)
 
 
+def _flags(inputs: Inputs) -> tuple[tuple[str, bool], ...]:
+    """Every declared flag: each is a setting of its own, so the table's, the tenant's or the declared default."""
+    declared = {name: flag.default for name, flag in inputs.defaults.flags.items()}
+    return tuple(sorted({**declared, **inputs.tenant.flags, **inputs.said.flags}.items()))
+
+
+def _flag_problems(inputs: Inputs) -> Iterator[Finding]:
+    declared = inputs.defaults.flags
+    for level, path in ((inputs.tenant, ()), (inputs.said, inputs.path)):
+        for name in level.flags:
+            if name not in declared:
+                yield (
+                    "CFG043",
+                    (*path, "flags", name),
+                    f"is no flag of config/defaults.yaml{suggestion(name, declared)}",
+                )
+
+
 def _overridden(inputs: Inputs, problems: Problems) -> tuple[Check, ...]:
     """The contract's checks with the tenant's thresholds and severities."""
     by_id = {check.id: check for check in inputs.contract.checks}
@@ -193,7 +212,8 @@ def _changed(check: Check, override: Override, path: Path, problems: Problems) -
 
 
 def _check_table(inputs: Inputs, problems: Problems) -> None:
-    for rule, path, text in (*_contract_problems(inputs), *_clock_problems(inputs), *_deadline_problems(inputs)):
+    found = (_contract_problems, _clock_problems, _deadline_problems, _flag_problems)
+    for rule, path, text in chain.from_iterable(find(inputs) for find in found):
         problems.add(rule, path, text)
 
 
@@ -253,14 +273,3 @@ def _nearest(inputs: Inputs, *names: str) -> Path:
 
 def _since_midnight(clock: time) -> timedelta:
     return timedelta(hours=clock.hour, minutes=clock.minute)
-
-
-Scope = tuple[str, ...]
-
-
-def source_scope(tenant: Tenant) -> tuple[Scope, Scope]:
-    """The schema a tenant reads and, in a shared one, its part of it (else empty). Case counts for connections only."""
-    source = tenant.source
-    schema = (source.connection, source.database.lower(), source.schema_.lower())
-    part = (*schema, source.tenant_column.lower(), str(source.tenant_value).lower()) if source.tenant_column else ()
-    return schema, part

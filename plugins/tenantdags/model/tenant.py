@@ -131,6 +131,9 @@ class Table(Settings):
     contract: ContractRef = Field(
         description="`<table>@<major>`: the file include/contracts/<table>.v<major>.odcs.yaml."
     )
+    flags: dict[Name, bool] = Field(
+        default_factory=dict, description="Switches for this table, declared in config/defaults.yaml."
+    )
     source_table: SqlName | None = Field(None, description="The source's name for it, when it is not the contract's.")
     first_window: Day | None = Field(None, description="The tenant's, unless this table starts at another date.")
     checks: dict[str, Override] = Field(
@@ -144,7 +147,7 @@ class Tenant(Settings):
 
     tenant: Name = Field(description="The tenant's id; the same as the file's name.")
     name: str = Field(description="The name people know.", min_length=1, max_length=200)
-    group: Name = Field(description="The one group this tenant may be aggregated with.")
+    group: Name = Field(description="The one group of config/groups.yaml this tenant may be aggregated with.")
     tier: Name = Field(description="One of the tiers of config/defaults.yaml.")
     time_zone: Zone = Field(description="The zone of this tenant's calendar: windows and dates are cut in it.")
     first_window: Day = Field(description="The first date that is loaded; windows from here on are never skipped.")
@@ -152,7 +155,9 @@ class Tenant(Settings):
     pii_key: ConnectionId | None = Field(
         None, description="The connection that holds the key personal columns are hashed with."
     )
-    flags: dict[Name, bool] = Field(default_factory=dict, description="Switches for this tenant, each true or false.")
+    flags: dict[Name, bool] = Field(
+        default_factory=dict, description="Switches for this tenant, declared in config/defaults.yaml."
+    )
     tables: dict[Name, Table] = Field(description="The allow-list: a table that is not here is not read.", min_length=1)
 
 
@@ -186,9 +191,32 @@ class Databricks(Strict):
     timeout: PositiveDuration = Field(description="A load that runs longer is cancelled.")
 
 
+class Flag(Strict):
+    """A switch that tenants and tables may set, and nothing else may."""
+
+    owner: str = Field(description="Who decides about it, and takes it out again.", min_length=1)
+    default: bool = Field(description="What holds for a tenant that does not say it.")
+    description: str = Field(description="What it switches.", min_length=1)
+
+
+class Group(Strict):
+    """Tenants that may be aggregated with each other."""
+
+    description: str = Field(
+        description="Whose tenants these are, and why they may be looked at together.", min_length=1
+    )
+
+
+class Groups(Strict):
+    """config/groups.yaml: every group a tenant may belong to."""
+
+    groups: dict[Name, Group] = Field(description="The groups by name.", min_length=1)
+
+
 class Defaults(Settings):
     """config/defaults.yaml: the platform, and what tenants need not say."""
 
+    flags: dict[Name, Flag] = Field(default_factory=dict, description="Every switch there is, by name.")
     tiers: dict[Name, Tier] = Field(description="The tiers tenants choose from.", min_length=1)
     landing: Landing = Field(description="Where loads are kept.")
     staging: Staging = Field(description="Where files wait.")

@@ -83,6 +83,12 @@ def verdict(threshold: Threshold, *, percent: bool) -> tuple[str, str] | None:
     return ("CFG059", "can never pass") if outcomes == {False} else None
 
 
+def lets_more_through(new: Threshold, old: Threshold, *, percent: bool) -> bool:
+    """Whether some number passes `new` that `old` would have stopped."""
+    tried = _samples(new, percent) | _samples(old, percent)
+    return any(_holds(new, number) and not _holds(old, number) for number in tried)
+
+
 def _samples(threshold: Threshold, percent: bool) -> set[Number]:
     # a threshold changes its answer only at its values, so these points see every answer it can give
     near = {n for v in threshold.values for n in (v, v - 1, v + 1, int(v), int(v) + 1)}

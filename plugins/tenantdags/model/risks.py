@@ -1,0 +1,70 @@
+"""What is legal but deserves a second look in a pull request: warnings, which fail nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+
+from tenantdags.model.contract import Check, Contract
+from tenantdags.model.document import Document, Path
+from tenantdags.model.errors import Problem
+from tenantdags.model.rules import FIRST_WINDOW_YEARS_BACK, GATE_LOWERED, PII_IN_CLEAR
+from tenantdags.model.tenant import Override, Tenant
+from tenantdags.model.thresholds import described, lets_more_through
+
+MANY_YEARS = 3
+
+
+def contract_risks(document: Document, contract: Contract) -> Iterator[Problem]:
+    """Personal columns that nobody hashes or drops."""
+    for i, column in enumerate(contract.columns):
+        path: Path = ("schema", 0, "properties", i)
+        if column.pii and column.pii.handling == "keep":
+            text = f"{column.name} is personal data ({column.pii.category}) and stays readable everywhere"
+            yield _warning(document, PII_IN_CLEAR, (*path, "customProperties"), f"{text}; hash or drop it if you can")
+        elif column.pii is None and column.classification == "restricted":
+            text = f"{column.name} is restricted and stays readable everywhere; say what it is with the property pii"
+            yield _warning(document, PII_IN_CLEAR, (*path, "classification"), text)
+
+
+def tenant_risks(
+    document: Document, tenant: Tenant, contracts: Mapping[str, Contract], today: date
+) -> Iterator[Problem]:
+    """Gates that a tenant lowers, and beginnings that lie years back."""
+    for table, said in tenant.tables.items():
+        contract = contracts.get(said.contract)
+        for check in contract.checks if contract else ():
+            override = said.checks.get(check.id)
+            why = _lowered(check, override) if override else None
+            if why:
+                path = ("tables", table, "checks", check.id)
+                text = f"the gate is lower than {said.contract}'s: {why}"
+                yield _warning(document, GATE_LOWERED, path, text, at_key=True)
+    yield from _long_ago(document, tenant, today)
+
+
+def _lowered(check: Check, override: Override) -> str | None:
+    if check.severity == "error" and override.severity == "warning":
+        return "it only warns, and bad data is published"
+    new = next(iter(override.bounds()), check.threshold)
+    percent = check.kind in ("null_percent", "invalid_percent")
+    if check.kind != "reconcile" and lets_more_through(new, check.threshold, percent=percent):
+        return f"{described(new)} lets through what {described(check.threshold)} stops"
+    return None
+
+
+def _long_ago(document: Document, tenant: Tenant, today: date) -> Iterator[Problem]:
+    places: list[tuple[Path, date]] = [(("first_window",), tenant.first_window)]
+    places += [
+        (("tables", name, "first_window"), t.first_window) for name, t in tenant.tables.items() if t.first_window
+    ]
+    for path, first in places:
+        years = (today - first).days // 365
+        if years >= MANY_YEARS:
+            text = f"is {years} years back: each new DAG first catches up {(today - first).days:,} days, one by one"
+            yield _warning(document, FIRST_WINDOW_YEARS_BACK, path, f"{text}; start later if readers need less")
+
+
+def _warning(document: Document, rule: str, path: Path, text: str, *, at_key: bool = False) -> Problem:
+    return replace(document.problem(rule, path, text, at_key=at_key), severity="warning")
