@@ -22,6 +22,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no such fault: {self.kind}; there are {', '.join(sorted(KINDS))}")
+        if self.kind == "stall" and self.seconds <= 0:
+            raise ValueError("a stall needs seconds, how long it lasts")
 
     def fits(self, login: str | None, database: str | None, tables: list[str] | None) -> bool:
         named = self.login is None or self.login == login

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from sandbox.sqlserver import errors, login, parameters, wire
 from sandbox.sqlserver.catalogue import Table
-from sandbox.sqlserver.compiler import Query, compile_select
+from sandbox.sqlserver.compiler import compile_select
 from sandbox.sqlserver.conversion import Typed
 from sandbox.sqlserver.encode import Bytes, Ints, encoder, rows
 from sandbox.sqlserver.errors import SqlError
+from sandbox.sqlserver.expressions import Query
 from sandbox.sqlserver.faults import Fault
 from sandbox.sqlserver.lexer import DEFINITIONS, UNSERVED, WRITES, Statement, statements
 from sandbox.sqlserver.parameters import Call

@@ -3,8 +3,8 @@
 from typing import Final
 
 from sandbox.sqlserver import sqltypes
-from sandbox.sqlserver.compiler import Query
 from sandbox.sqlserver.conversion import Typed, literal
+from sandbox.sqlserver.expressions import Query
 from sandbox.sqlserver.sqltypes import INT, SYSNAME, SqlType
 
 SMALLINT: Final = SqlType("smallint")

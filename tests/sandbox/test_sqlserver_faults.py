@@ -151,6 +151,8 @@ def test_refused_connections_never_reach_the_login(many):
 def test_an_unknown_fault_is_refused(many):
     with pytest.raises(SqlServerError, match="no such fault: earthquake"):
         many.fault("earthquake")
+    with pytest.raises(SqlServerError, match="a stall needs seconds"):
+        many.fault("stall")
 
 
 def test_a_changed_column_shows_in_the_catalogue_and_in_the_data(sqlserver):
@@ -159,7 +161,7 @@ def test_a_changed_column_shows_in_the_catalogue_and_in_the_data(sqlserver):
     sqlserver.execute("bench", "INSERT INTO Changing VALUES (1, 'x', 2.50)")
 
     sqlserver.rename_column("bench", "dbo.Changing", "A", "renamed")
-    sqlserver.retype_column("bench", "dbo.Changing", "b", "decimal(10,4)")
+    sqlserver.retype_column("bench", "dbo.Changing", "b", "decimal(10,4)", nullable=False)
     sqlserver.drop_column("bench", "dbo.Changing", "c")
     sqlserver.add_column("bench", "dbo.Changing", "d", "datetime2(0)")
     rows = ask(sqlserver, "SELECT * FROM dbo.Changing", database="bench")

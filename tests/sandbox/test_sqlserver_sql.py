@@ -77,6 +77,8 @@ EXPRESSIONS = [
     ("CASE WHEN NULL IS NULL AND NOT 1 = 2 THEN 1 END", 1),
     ("CASE WHEN 'Abc' LIKE 'a_C%' THEN 1 ELSE 0 END", 1),
     ("CASE WHEN 2 BETWEEN 1 AND 3 AND 2 IN (1, 2) AND 5 NOT IN (1, 2) THEN 1 END", 1),
+    ("CAST(1.5 AS real)", 1.5),
+    ("CASE WHEN 'real' = 'REAL' THEN 'real' END", "real"),
     ("0xFF", b"\xff"),
     ("CONVERT(varchar(10), 0x1F, 1)", "0x1F"),
     # the session
