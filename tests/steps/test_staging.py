@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -114,6 +115,17 @@ def test_a_sweep_removes_what_was_untouched_for_too_long(staging):
 
     assert [path.name for path in swept] == ["old"]
     assert [path.name for path in staging.path(PLAN, "old").parent.iterdir()] == ["young"]
+
+
+def test_two_sweeps_at_once_do_not_disturb_each_other(staging):
+    for n in range(40):
+        staged(staging, f"L{n}")
+
+    with ThreadPoolExecutor(4) as pool:
+        swept = list(pool.map(lambda _: staging.sweep(timedelta(0), datetime.now(UTC) + timedelta(days=1)), range(4)))
+
+    assert any(swept)
+    assert list(staging.path(PLAN, "L0").parent.iterdir()) == []
 
 
 def test_a_sweep_of_nothing_is_fine(staging):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -94,7 +94,8 @@ class Staging:
         old = [folder for folder in sorted(self.root.glob("*/*/*")) if folder.is_dir() and _touched(folder) < before]
         with staging_errors("staging", self.root):
             for folder in old:
-                shutil.rmtree(folder)
+                with suppress(FileNotFoundError):  # another worker sweeps too
+                    shutil.rmtree(folder)
         return tuple(old)
 
 
