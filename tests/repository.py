@@ -15,6 +15,6 @@ def tracked() -> tuple[Path, ...]:
 
 
 def text_of(path: Path) -> str | None:
-    """The file's text, or None for a binary file such as a screenshot."""
+    """The file's text, or None for a binary file such as a screenshot. A bad tenant file need not be UTF-8."""
     content = (ROOT / path).read_bytes()
-    return None if b"\0" in content else content.decode()
+    return None if b"\0" in content else content.decode(errors="replace")
