@@ -1,7 +1,7 @@
 """Rewrites expected texts from what the product says now: `python -m tests.regenerate`. Review the diff.
 
-Plans of the example tenants (tests/golden/plans), outcomes of good and bad tenants (tests/tenants), the pages of the
-tenant file and of the rules.
+Plans of the example tenants and where their values come from (tests/golden/plans, explain), outcomes of good and bad
+tenants (tests/tenants), the pages of the tenant file and of the rules.
 """
 
 import sys
@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "plugins"))
 
 from tenantdags.model.plan_text import to_text  # noqa: E402  # needs the path above
 from tenantdags.model.project import load_project  # noqa: E402  # needs the path above
-from tests import rules_page, tenant_page  # noqa: E402  # needs the path above
+from tests import explained, rules_page, tenant_page  # noqa: E402  # needs the path above
 from tests.tenants.cases import cases, outcome, project_of  # noqa: E402  # needs the path above
 
 PLANS = ROOT / "tests/golden/plans"
@@ -33,7 +33,7 @@ def case_texts() -> dict[Path, str]:
 
 
 def main() -> None:
-    texts = {**plan_texts(), **case_texts(), tenant_page.PAGE: tenant_page.page()}
+    texts = {**plan_texts(), **explained.texts(), **case_texts(), tenant_page.PAGE: tenant_page.page()}
     write(texts)
     # its examples are the messages just written
     write({rules_page.PAGE: rules_page.page()})

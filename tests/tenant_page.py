@@ -38,6 +38,7 @@ a test keeps it true.
 
     tenantdags check                 # every mistake in all files, with line, column, remedy and rule
     tenantdags plan acme orders      # what the files come to for one table
+    tenantdags plan acme orders --explain   # and the file and line every value comes from
 
 The rules that `check` names, like CFG012, are explained in [rules.md](rules.md).
 

@@ -103,6 +103,19 @@ def test_a_plan_of_one_table_is_its_golden_file():
     assert (done.exit_code, done.stdout) == (0, (PLANS / "acme__orders.txt").read_text())
 
 
+def test_an_explained_plan_names_the_place_of_every_value():
+    done = run("plan", "acme", "orders", "--explain", "--project", ROOT)
+
+    assert (done.exit_code, done.stdout) == (0, (ROOT / "tests/golden/explain/acme__orders.txt").read_text())
+
+
+def test_an_explained_plan_of_a_broken_tenant_is_its_problems(project):
+    edit(project / "config/tenants/globex.yaml", "tier: silver", "tier: silvr")
+    done = run("plan", "globex", "--explain", "--project", project)
+
+    assert (done.exit_code, done.stdout.count("[CFG041]")) == (1, 1)
+
+
 def test_plans_of_a_tenant_are_in_its_files_order_parted_by_an_empty_line():
     done = run("plan", "globex", "--project", ROOT)
     expected = [(PLANS / f"globex__{table}.txt").read_text() for table in ("customers", "orders", "order_lines")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -13,10 +14,15 @@ from tenantdags.model.fields import iso_duration
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.thresholds import described
 
+_NOTES_AT = 56
 
-def to_text(plan: TablePlan) -> str:
-    """The plan as YAML-like text; the same plan gives the same bytes, everywhere."""
-    return "\n".join(_lines(to_dict(plan), "")) + "\n"
+
+def to_text(plan: TablePlan, origins: Mapping[tuple[str, ...], str] | None = None) -> str:
+    """The plan as YAML-like text; the same plan gives the same bytes, everywhere. `origins` stand behind the values."""
+    lines = _lines(to_dict(plan), ())
+    if origins is not None:
+        lines = [(path, f"{text:<{_NOTES_AT}}  # {origins[path]}" if path in origins else text) for path, text in lines]
+    return "\n".join(text for _, text in lines) + "\n"
 
 
 def to_dict(plan: TablePlan) -> dict[str, Any]:
@@ -96,15 +102,18 @@ def _plain_if(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _lines(value: Any, indent: str) -> list[str]:
-    found: list[str] = []
+def _lines(value: Any, above: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    """Each line with the path of the value it holds; () where it holds none, or a part of one."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    indent = "  " * len(above)
     for name, item in value.items():
+        path = (*above, name)
         if isinstance(item, dict) and item:
-            found += [f"{indent}{name}:", *_lines(item, indent + "  ")]
+            found += [((), f"{indent}{name}:"), *_lines(item, path)]
         elif isinstance(item, list) and item and any(len(str(i)) > 30 or isinstance(i, list) for i in item):
-            found += [f"{indent}{name}:", *(f"{indent}  - {_scalar(i)}" for i in item)]
+            found += [(path, f"{indent}{name}:"), *(((), f"{indent}  - {_scalar(i)}") for i in item)]
         else:
-            found.append(f"{indent}{name}: {_scalar(item)}")
+            found.append((path, f"{indent}{name}: {_scalar(item)}"))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,6 +17,7 @@ from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
 from tenantdags.model.odcs import standard_problems
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.provenance import Files, PlanPath, origins
 from tenantdags.model.resolve import Inputs, table_plan
 from tenantdags.model.risks import contract_risks, tenant_risks
 from tenantdags.model.tenant import Defaults, Groups, Tenant
@@ -67,6 +68,25 @@ def _plans(root: Path, document: Document, said: Tenant, defaults: Defaults) -> 
     if problems.found:
         raise ConfigError(problems.found)
     return tuple(plan for plan in plans if plan)
+
+
+def explain_tenant(root: Path, tenant: str) -> tuple[tuple[TablePlan, Mapping[PlanPath, str]], ...]:
+    """The plans of one tenant, each with the place every value of it comes from. Raises ConfigError."""
+    root = Path(root)
+    plans = load_tenant(root, tenant)
+    document, said, defaults = _tenant_and_defaults(root, tenant, None)
+    defaults_file = parse(DEFAULTS, _read(root / DEFAULTS, DEFAULTS))
+    contracts = {table.contract: load_contract(root, table.contract) for table in said.tables.values()}
+    explained = []
+    for plan in plans:
+        inputs = Inputs(said, plan.table, defaults, contracts, document.file)
+        parent = plan.contract.window.parent
+        files = Files(
+            document, defaults_file, shape_of(*_contract_text(root, plan.contract.ref))[0],
+            shape_of(*_contract_text(root, parent.contract))[0] if parent else None,
+        )  # fmt: skip
+        explained.append((plan, origins(inputs, plan, files)))
+    return tuple(explained)
 
 
 def load_project(root: Path) -> Project:
