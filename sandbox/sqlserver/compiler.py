@@ -113,6 +113,8 @@ class Compiler(Expressions):
         parts = []
         for cte in clause.expressions:
             only(cte, "this", "alias")
+            if cte.alias.lower() in scope.ctes:
+                raise SqlError(239, f"Duplicate common table expression name '{cte.alias}' was specified.")
             inner = self.query(cte.this, scope)
             columns = self._exposed(inner, cte.alias)
             scope.ctes[cte.alias.lower()] = Source(cte.alias, columns)
@@ -157,8 +159,13 @@ class Compiler(Expressions):
                 "table expressions, unless TOP, OFFSET or FOR XML is also specified.",
                 severity=15,
             )
-        if (node.args.get("offset") or isinstance(limit, exp.Fetch)) and not node.args.get("order"):
+        offset = node.args.get("offset")
+        if (offset or isinstance(limit, exp.Fetch)) and not node.args.get("order"):
             raise syntax("OFFSET")
+        if isinstance(limit, exp.Fetch) and not offset:
+            raise SqlError(153, "Invalid usage of the option NEXT in the FETCH statement.", severity=15)
+        if offset and isinstance(limit, exp.Limit):
+            raise SqlError(10741, "A TOP can not be used in the same query or sub-query as a OFFSET.", severity=15)
         for option in node.args.get("options") or []:
             if str(option.this).upper() not in {"RECOMPILE"}:
                 raise unserved(f"OPTION ({option.this})")
@@ -267,13 +274,15 @@ class Compiler(Expressions):
 
     def _group(self, node: exp.Select, scope: Scope) -> str:
         clause = node.args.get("group")
-        aggregates = any(_own_aggregates(part) for part in (*node.expressions, node.args.get("having")) if part)
+        aggregates = bool(node.args.get("having")) or any(_own_aggregates(part) for part in node.expressions)
         if clause is None:
             scope.groups = {} if aggregates else None
             return ""
         only(clause, "expressions")
         groups, keys = {}, []
         for item in clause.expressions:
+            if item.find(exp.Column) is None:
+                raise SqlError(164, "Each GROUP BY expression must contain at least one column.", severity=15)
             value = self.value(item, scope)
             key = comparable(value)
             # Values that T-SQL finds equal ('EUR', 'eur ') fall into one group, shown by one of them.

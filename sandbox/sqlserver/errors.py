@@ -109,15 +109,23 @@ def snapshot_ddl(database: str) -> SqlError:
 TAGGED = re.compile(r"#(\d+)#(.*)", re.DOTALL)
 
 
-def from_duckdb(error: duckdb.Error) -> SqlError:
+def is_interrupt(error: Exception) -> bool:
+    return isinstance(error, duckdb.InterruptException) or "INTERRUPT Error" in str(error)
+
+
+def from_duckdb(error: Exception) -> SqlError:
     """The SQL Server error for a failure while rows were being computed."""
     text = str(error)
     tagged = TAGGED.search(text)
     if tagged:
         return SqlError(int(tagged[1]), tagged[2])
-    if isinstance(error, duckdb.OutOfRangeException) or "out of range" in text or "verflow" in text:
+    if "More than one row returned by a subquery" in text:
+        return SqlError(512, "Subquery returned more than 1 value. This is not permitted in an expression.")
+    if "LIMIT/OFFSET cannot be negative" in text:
+        return SqlError(1060, "The number of rows provided for a TOP or FETCH clause must not be negative.")
+    if "Out of Range Error" in text or "out of range" in text or "verflow" in text:
         return SqlError(8115, "Arithmetic overflow error converting expression to the declared data type.", state=2)
-    if isinstance(error, duckdb.ConversionException):
+    if "Conversion Error" in text:
         return SqlError(8115, f"Arithmetic overflow error converting expression: {text.splitlines()[0]}", state=2)
     return SqlError(50000, f"The stand-in failed inside DuckDB: {text}", severity=20)
 

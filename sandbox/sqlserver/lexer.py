@@ -9,6 +9,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sandbox.sqlserver import sqltypes
+from sandbox.sqlserver.arguments import ARITY, check_call
 from sandbox.sqlserver.errors import SqlError, syntax, unknown_function, unserved
 from sandbox.sqlserver.words import word_set
 
@@ -37,17 +38,13 @@ UNSERVED: Final = word_set(
     STATISTICS SYSTEM_USER TABLE TABLESAMPLE TEXTSIZE TO TRIGGER TRY_CONVERT TSEQUAL UNIQUE UNPIVOT UPDATETEXT
     USER VALUES VARYING VIEW WAITFOR WHILE WRITETEXT"""
 ) - {"TRY_CONVERT", "RIGHT"}
-FUNCTIONS: Final = word_set(
-    """ABS CAST COALESCE CONCAT CONVERT COUNT COUNT_BIG CURRENT_TIMESTAMP DATALENGTH DATEADD DATEDIFF DB_ID DB_NAME
-    DAY GETDATE GETUTCDATE HAS_DBACCESS IIF ISNULL LEFT LEN LOWER LTRIM MAX MIN MONTH NULLIF OBJECT_ID OBJECT_NAME
-    RIGHT RTRIM SCHEMA_ID SCHEMA_NAME SERVERPROPERTY SUBSTRING SUM SUSER_SNAME SYSDATETIMEOFFSET SYSUTCDATETIME
-    TRIM TRY_CAST TRY_CONVERT TYPE_NAME UPPER YEAR"""
-)
+FUNCTIONS: Final = ARITY.keys() | {"CAST", "TRY_CAST"}
 BEFORE_PAREN: Final = word_set(
     """ALL AND AS BETWEEN BY CASE DISTINCT ELSE EXISTS FROM HAVING IF IN JOIN LIKE NOT ON OPTION OR SELECT THEN TOP
     UNION WHEN WHERE WITH"""
 )
 WRITES: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE"})
+TEXTS: Final = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING})
 DEFINITIONS: Final = frozenset({"CREATE", "ALTER", "DROP", "GRANT"})
 
 
@@ -85,7 +82,7 @@ def check(words: tuple[Token, ...]) -> None:
             _check_word(words, place, following)
         elif token.text == "#":
             raise SqlError(208, f"Invalid object name '#{following}'.")
-        elif token.text not in SYMBOLS:
+        elif token.text not in SYMBOLS or (token.text == "," and following in {"", ",", ")"}):
             raise syntax(token.text)
 
 
@@ -103,6 +100,34 @@ def _check_word(words: tuple[Token, ...], place: int, following: str) -> None:
         raise SqlError(4121, f"{text}, or the name is ambiguous.")
     if following == "(" and not (word in FUNCTIONS or word in BEFORE_PAREN or _may_precede_paren(words, place)):
         raise unknown_function(words[place].text)
+    if following == "(" and word in FUNCTIONS and not _names_a_column(words, place):
+        check_call(words, place)
+    _check_neighbours(words, place)
+
+
+# What may stand before a text, a comma or the end of a list only as the beginning of something.
+OPENING: Final = word_set("SELECT DISTINCT WHERE AND OR NOT ON BY HAVING WHEN THEN ELSE FROM JOIN BETWEEN LIKE IN TOP")
+BEFORE_TEXT: Final = OPENING | word_set("ALL AS CASE IS ZONE")
+
+
+def _check_neighbours(words: tuple[Token, ...], place: int) -> None:
+    """Forms that the parser forgives: `a NOT NULL`, `a ISNULL`, `DATE '…'`, and commas with nothing beside them."""
+    word, before = words[place].text.upper(), words[place - 1].text.upper() if place else ""
+    following = words[place + 1] if place + 1 < len(words) else None
+    if word == "NULL" and before == "NOT" and words[place - 2].text.upper() != "IS":
+        raise syntax(words[place].text)
+    if word == "ISNULL" and (following is None or following.text != "("):
+        raise syntax(words[place].text)
+    if following is None:
+        return
+    if following.token_type in TEXTS and word not in BEFORE_TEXT:
+        raise syntax(following.text)
+    if (word in OPENING and following.text in {",", ")"}) or (word == "FROM" and before in {",", "SELECT"}):
+        raise syntax(following.text)
+
+
+def _names_a_column(words: tuple[Token, ...], place: int) -> bool:
+    return place > 0 and words[place - 1].text == "."
 
 
 def _may_precede_paren(words: tuple[Token, ...], place: int) -> bool:

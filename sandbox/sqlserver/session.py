@@ -18,7 +18,7 @@ from sandbox.sqlserver.encode import Bytes, Ints, encoder, rows
 from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.expressions import Query
 from sandbox.sqlserver.faults import Fault
-from sandbox.sqlserver.lexer import DEFINITIONS, UNSERVED, WRITES, Statement, statements
+from sandbox.sqlserver.lexer import DEFINITIONS, UNSERVED, WRITES, Statement, check, statements
 from sandbox.sqlserver.parameters import Call
 from sandbox.sqlserver.procedures import TYPE_INFO, Procedures
 from sandbox.sqlserver.results import (
@@ -71,7 +71,7 @@ class Session:
     def serve(self) -> None:
         try:
             if self._log_in():
-                self._channel.interrupt = self._cursor.interrupt
+                self._channel.interrupt = self._interrupt
                 self._channel.start_reading()
                 self._loop()
         except Hangup:
@@ -79,6 +79,12 @@ class Session:
         finally:
             self._cursor.close()
             self._channel.close()
+
+    def _interrupt(self) -> None:
+        try:
+            self._cursor.interrupt()
+        except duckdb.ConnectionException:
+            log.debug("session %s: nothing to interrupt, it is over", self.number)
 
     def _log_in(self) -> bool:
         wanted = login.options(self._expect(wire.PRELOGIN)).get(1, b"\x02")[0]
@@ -215,8 +221,19 @@ class Session:
     def _batch(self, text: str, values: dict[str, Typed], output: Output) -> None:
         self.request = text
         log.debug("session %s: %s", self.number, text)
-        for statement in statements(text):
+        found = list(statements(text))
+        for statement in found:
+            self._check(statement)
+        for statement in found:
             self._run(statement, values, output)
+
+    def _check(self, statement: Statement) -> None:
+        """The whole batch is parsed before any of it runs."""
+        words = statement.words()
+        if words[0] in {"SELECT", "WITH"}:
+            check(statement.tokens)
+        elif words[0] not in {"SET", "BEGIN", "COMMIT", "ROLLBACK", "USE", "IF"}:
+            raise self._refused(words, statement)
 
     def _run(self, statement: Statement, values: dict[str, Typed], output: Output) -> None:
         words = statement.words()
@@ -236,7 +253,7 @@ class Session:
             return self._transact(words, statement)
         if words[0] == "USE" and len(words) == 2:
             return self._use(statement.tokens[1].text)
-        raise self._refused(words, statement)
+        raise errors.syntax(statement.tokens[-1].text)
 
     def _refused(self, words: list[str], statement: Statement) -> SqlError:
         if words[0] in WRITES:
@@ -315,24 +332,22 @@ class Session:
     def _stream(self, query: Query, tables: list[Table], output: Output) -> None:
         output.write(column_metadata(query.columns))
         count = 0
-        try:
-            for batch in self._batches(query):
-                count += self._send(batch, query, tables, count, output)
-        except duckdb.InterruptException as error:
-            raise Cancelled from error
-        except duckdb.Error as error:
-            raise errors.from_duckdb(error) from error
+        for batch in self._batches(query):
+            count += self._send(batch, query, tables, count, output)
         output.end_statement(COUNTED, SELECT, count)
 
     def _batches(self, query: Query) -> Iterator[pa.RecordBatch]:
         log.debug("session %s: duckdb: %s", self.number, query.sql)
-        reader = self._cursor.sql(query.sql).to_arrow_reader(BATCH_ROWS)
         try:
-            for computed, column in zip(reader.schema, query.columns, strict=True):
-                check_arrow(computed, column.kind)
-            yield from reader
-        finally:
-            reader.close()
+            with self._cursor.sql(query.sql).to_arrow_reader(BATCH_ROWS) as reader:
+                for computed, column in zip(reader.schema, query.columns, strict=True):
+                    check_arrow(computed, column.kind)
+                yield from reader
+        # What fails behind the first batch comes through Arrow's stream, which makes it an OSError.
+        except (duckdb.Error, OSError) as error:
+            if errors.is_interrupt(error):
+                raise Cancelled from error
+            raise errors.from_duckdb(error) from error
 
     def _send(self, batch: pa.RecordBatch, query: Query, tables: list[Table], before: int, output: Output) -> int:
         if self._channel.attention.is_set():

@@ -90,13 +90,14 @@ def parse(declaration: str) -> SqlType:
 
 def build(name: str, size: int | None, scale: int, *, default_length: int = 1) -> SqlType:
     """The type of that name and its one or two numbers, with T-SQL's defaults."""
-    if name not in NAMES:
+    if name not in NAMES or (scale and name not in DECIMALS):
         raise ValueError(f"no T-SQL type: {name!r}")
     if name in DECIMALS:
         return _decimal(name, 18 if size is None else size, scale)
     if name in SCALED_TIMES:
         return _in_bounds(SqlType(name, scale=7 if size is None else size), 0 <= (7 if size is None else size) <= 7)
     if name == "float":
+        _in_bounds(SqlType(name), size is None or 1 <= size <= 53)
         return SqlType("real" if size is not None and size <= 24 else "float")
     if name in TEXTS or name in {"binary", "varbinary"}:
         return _sized(name, default_length if size is None else size)

@@ -318,3 +318,15 @@ def test_a_column_that_is_all_null_streams(sqlserver):
     sqlserver.drop_table("bench", "dbo.Empty")
 
     assert found == [(None,) * len(kinds)] * 10
+
+
+def test_an_error_behind_the_first_batch_is_the_same_error(sqlserver):
+    sqlserver.create_table("bench", "dbo.Late", [ColumnSpec("text", "varchar(20)")])
+    sqlserver.execute(
+        "bench", "INSERT INTO Late SELECT CASE WHEN i = 59999 THEN 'x' ELSE i END FROM range(60000) AS r(i)"
+    )
+
+    number = refusal(sqlserver, "SELECT CAST(text AS int) FROM dbo.Late", database="bench")
+    sqlserver.drop_table("bench", "dbo.Late")
+
+    assert number == 245
