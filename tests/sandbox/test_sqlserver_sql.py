@@ -323,7 +323,7 @@ def test_a_column_that_is_all_null_streams(sqlserver):
 def test_an_error_behind_the_first_batch_is_the_same_error(sqlserver):
     sqlserver.create_table("bench", "dbo.Late", [ColumnSpec("text", "varchar(20)")])
     sqlserver.execute(
-        "bench", "INSERT INTO Late SELECT CASE WHEN i = 59999 THEN 'x' ELSE i END FROM range(60000) AS r(i)"
+        "bench", "INSERT INTO Late SELECT CASE i WHEN 59999 THEN 'x' ELSE i::VARCHAR END FROM range(60000) AS r(i)"
     )
 
     number = refusal(sqlserver, "SELECT CAST(text AS int) FROM dbo.Late", database="bench")
