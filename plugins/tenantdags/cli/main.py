@@ -6,6 +6,7 @@ import typer
 
 from tenantdags.cli.apply import apply
 from tenantdags.cli.check import check
+from tenantdags.cli.diff import diff
 from tenantdags.cli.plan import plan
 
 app = typer.Typer(
@@ -14,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, apply):
+for _command in (check, plan, diff, apply):
     app.command()(_command)
 
 
