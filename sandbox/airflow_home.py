@@ -37,10 +37,11 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "triggerer": ("--skip-serve-logs",),
 }
 
-_SMALL_MACHINE: Mapping[str, Any] = {
+_SETTINGS: Mapping[str, Any] = {
     "core__parallelism": 3,
     "core__mp_start_method": "fork",
     "core__default_task_retry_delay": 10,
+    "core__dagbag_import_error_tracebacks": False,  # a broken tenant file shows its own text alone
     "scheduler__scheduler_idle_sleep_time": 0.5,
     "scheduler__task_instance_heartbeat_timeout": 60,
     "triggerer__capacity": 100,
@@ -198,7 +199,7 @@ class Airflow:
 
     def settings(self) -> dict[str, Any]:
         """What differs from Airflow's defaults, as `section__key`."""
-        return {**self._security(), **self._places(), **_SMALL_MACHINE, **self.own_settings}
+        return {**self._security(), **self._places(), **_SETTINGS, **self.own_settings}
 
     def _security(self) -> dict[str, Any]:
         state = self._state()

@@ -158,13 +158,13 @@ class Demo:
 
     def _facts(self, cell: Cell, run: Json) -> Run:
         dag_id, run_id = run["dag_id"], run["dag_run_id"]
-        gates = (self.api.xcom(dag_id, run_id, gate, "report") for gate in ("check_extract", "check_load"))
+        gates = [self.api.xcom(dag_id, run_id, gate, "report") for gate in ("check_extract", "check_load")]
         summary = self.api.xcom(dag_id, run_id, "summarise", "summary") or {}
         manifest = self.api.xcom(dag_id, run_id, "extract", "manifest") or {}
+        words = " ".join(_outcome(gate, manifest.get("load_id")) for gate in gates)
         return Run(
-            cell, run_id, run["state"], _seconds(run), " ".join(map(_outcome, gates)), summary.get("line", "none"),
-            self.recount.source(cell), manifest.get("rows"), self.recount.landed(cell), self.recount.visible(cell),
-            self.recount.served(cell),
+            cell, run_id, run["state"], _seconds(run), words, summary.get("line", "none"), self.recount.source(cell),
+            manifest.get("rows"), self.recount.landed(cell), self.recount.visible(cell), self.recount.served(cell),
         )  # fmt: skip
 
     def _check(self, runs: list[Run]) -> None:
@@ -258,9 +258,9 @@ def stop() -> int:
     return 0
 
 
-def _outcome(gate: Json | None) -> str:
-    """`pass(12)`: the gate's worst outcome and how many rules it evaluated."""
-    if not gate:
+def _outcome(gate: Json | None, load_id: str | None) -> str:
+    """`pass(12)`: the gate's worst outcome and how many rules it evaluated; `-` when it did not judge this load."""
+    if not gate or gate["load_id"] != load_id:
         return "-"
     found = [result["outcome"] for result in gate["results"]]
     worst = next((each for each in ("error", "fail", "warn") if each in found), "pass" if found else "error")
