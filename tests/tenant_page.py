@@ -42,6 +42,16 @@ a test keeps it true.
 
 The rules that `check` names, like CFG012, are explained in [rules.md](rules.md).
 
+Editors complete and explain keys with a schema of the project, which knows its tiers, groups, contracts, flags and
+rules; write it once, and again when those change:
+
+    tenantdags schema > config/tenant.schema.json
+    tenantdags schema contract > include/contract.schema.json
+
+An editor with the YAML language server finds it by the first line of a tenant file:
+
+    # yaml-language-server: $schema=../tenant.schema.json
+
 A value is looked for in the table, then in its tenant, its tier and the defaults; the first that says it wins, whole
 (lists and mappings are replaced, never merged). A flag is declared in the defaults, with an owner and a default; each
 flag is a value of its own, so a table that sets one keeps what its tenant says of the others.

@@ -116,6 +116,14 @@ def test_an_explained_plan_of_a_broken_tenant_is_its_problems(project):
     assert (done.exit_code, done.stdout.count("[CFG041]")) == (1, 1)
 
 
+def test_a_schema_is_printed_as_json_also_outside_a_project(tmp_path):
+    inside, outside = run("schema", "--project", ROOT), run("schema", "contract", "--project", tmp_path)
+
+    assert (inside.exit_code, outside.exit_code) == (0, 0)
+    assert json.loads(inside.stdout)["properties"]["tier"]["enum"] == ["bronze", "gold", "silver"]
+    assert json.loads(outside.stdout)["title"] == "tenantdags: include/contracts/<table>.v<major>.odcs.yaml"
+
+
 def test_plans_of_a_tenant_are_in_its_files_order_parted_by_an_empty_line():
     done = run("plan", "globex", "--project", ROOT)
     expected = [(PLANS / f"globex__{table}.txt").read_text() for table in ("customers", "orders", "order_lines")]

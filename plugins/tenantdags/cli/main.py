@@ -8,6 +8,7 @@ from tenantdags.cli.apply import apply
 from tenantdags.cli.check import check
 from tenantdags.cli.diff import diff
 from tenantdags.cli.plan import plan
+from tenantdags.cli.schema import schema
 
 app = typer.Typer(
     help="One YAML file per tenant becomes one Airflow DAG per table.",
@@ -15,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, diff, apply):
+for _command in (check, plan, schema, diff, apply):
     app.command()(_command)
 
 

@@ -40,8 +40,8 @@ class OtherProperty(Odcs):
     """Another tool's property, which names its vendor; not ours to read."""
 
     ignored = ("id", "description", "value")
-    property: str
-    vendor: str
+    property: str = Field(description="another tool's property")
+    vendor: str = Field(description="the tool it belongs to")
 
 
 class _Ours(Odcs):
@@ -54,8 +54,8 @@ class PiiValue(Odcs):
 
 
 class PiiProperty(_Ours):
-    property: Literal["pii"]
-    value: PiiValue
+    property: Literal["pii"] = Field(description="personal data")
+    value: PiiValue = Field(description="what it is, and what happens to it")
 
 
 class MeasureValue(Odcs):
@@ -63,13 +63,13 @@ class MeasureValue(Odcs):
 
 
 class MeasureProperty(_Ours):
-    property: Literal["measure"]
-    value: MeasureValue
+    property: Literal["measure"] = Field(description="a number whose sum must survive the load")
+    value: MeasureValue = Field(description="how it is aggregated")
 
 
 class ModeProperty(_Ours):
-    property: Literal["mode"]
-    value: Mode
+    property: Literal["mode"] = Field(description="what a window is")
+    value: Mode = Field(description="event: the rows of the window; snapshot: the whole table")
 
 
 class Through(Strict):
@@ -88,8 +88,8 @@ class WindowValue(Strict):
 
 
 class WindowProperty(_Ours):
-    property: Literal["window"]
-    value: WindowValue
+    property: Literal["window"] = Field(description="how rows find their window")
+    value: WindowValue = Field(description="the column, or the parent that has it")
 
 
 class EvolutionValue(Odcs):
@@ -98,23 +98,23 @@ class EvolutionValue(Odcs):
 
 
 class EvolutionProperty(_Ours):
-    property: Literal["schemaEvolution"]
-    value: EvolutionValue
+    property: Literal["schemaEvolution"] = Field(description="how the table may change at the source")
+    value: EvolutionValue = Field(description="additive and breaking")
 
 
 class Right(Odcs):
     scope: Literal["tenant", "group", "all"] = Field(description="tenant, group or all")
-    exclude: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = Field((), description="columns that are left out")
 
 
 class RightsProperty(_Ours):
-    property: Literal["aggregationRights"]
-    value: tuple[Right, ...]
+    property: Literal["aggregationRights"] = Field(description="who may aggregate the table")
+    value: tuple[Right, ...] = Field(description="by scope")
 
 
 class RunbookProperty(_Ours):
-    property: Literal["runbook"]
-    value: str
+    property: Literal["runbook"] = Field(description="what on-call reads")
+    value: str = Field(description="the page, from the project's folder")
 
 
 ColumnProperty = Annotated[
@@ -146,12 +146,12 @@ class TypeOptions(Odcs):
     """What else a value must be. Only what the gates check; a rule nobody checks would be a lie."""
 
     ignored = ("timezone", "defaultTimezone")
-    pattern: str | None = None
-    minimum: Any = None
-    maximum: Any = None
-    min_length: int | None = None
-    max_length: int | None = None
-    format: str | None = None
+    pattern: str | None = Field(None, description="a regular expression for the whole value")
+    minimum: Any = Field(None, description="the smallest legal number")
+    maximum: Any = Field(None, description="the largest legal number")
+    min_length: int | None = Field(None, description="the fewest characters")
+    max_length: int | None = Field(None, description="the most characters")
+    format: str | None = Field(None, description="not checked by any gate; write a pattern")
 
 
 class Reconcile(Odcs):
@@ -159,7 +159,7 @@ class Reconcile(Odcs):
 
     metric: Literal["sum"] = Field(description="sum")
     column: str = Field(description="the column to sum")
-    by: tuple[str, ...] = ()
+    by: tuple[str, ...] = Field((), description="the columns to group by")
 
 
 class Quality(CamelBounds, Odcs):
@@ -169,17 +169,23 @@ class Quality(CamelBounds, Odcs):
         "authoritativeDefinitions", "businessImpact", "customProperties", "description", "method", "schedule",
         "scheduler", "tags",
     )  # fmt: skip
-    id: str | None = None
-    name: str | None = None
-    type: Literal["library", "sql", "custom", "text"] = "library"
-    metric: Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"] | None = None
-    arguments: dict[str, Any] | None = None
-    unit: Literal["rows", "percent"] = "rows"
-    dimension: str | None = None
-    severity: Severity = "error"
-    query: str | None = None
-    engine: Literal["tenantdags"] | None = None
-    implementation: Reconcile | None = None
+    id: str | None = Field(None, description="the rule's id, by which tenants and reports name it")
+    name: str | None = Field(None, description="the rule in words")
+    type: Literal["library", "sql", "custom", "text"] = Field(
+        "library", description="library: a metric; sql: a query; custom: an exact sum; text: prose"
+    )
+    metric: Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"] | None = Field(
+        None, description="the number to compare"
+    )
+    arguments: dict[str, Any] | None = Field(None, description="what the metric needs")
+    unit: Literal["rows", "percent"] = Field("rows", description="rows, or percent of them")
+    dimension: str | None = Field(
+        None, description="accuracy, completeness, conformity, consistency, coverage, timeliness or uniqueness"
+    )
+    severity: Severity = Field("error", description="error closes the gate, warning only tells")
+    query: str | None = Field(None, description="one SELECT from ${table} that returns one number")
+    engine: Literal["tenantdags"] | None = Field(None, description="tenantdags, for exact sums")
+    implementation: Reconcile | None = Field(None, description="the sum to reconcile")
 
     @model_validator(mode="after")
     def _one_bound(self) -> Quality:
@@ -196,21 +202,23 @@ class Property(Odcs):
         "relationships",
     )  # fmt: skip
     name: str = Field(description="the column's name in curated tables")
-    physical_name: SqlName | None = None
+    physical_name: SqlName | None = Field(None, description="the column's name at the source, when it is another")
     physical_type: str = Field(description="the SQL Server type, like decimal(18,2)")
     logical_type: Literal["string", "date", "timestamp", "time", "number", "integer", "boolean"] = Field(
         description="the standard's type: string, date, timestamp, time, number, integer or boolean"
     )
-    logical_type_options: TypeOptions | None = None
-    description: str | None = None
-    required: bool = False
-    unique: bool = False
-    primary_key: bool = False
-    primary_key_position: int | None = None
-    classification: str | None = None
-    enum: tuple[EnumEntry, ...] | None = None
-    custom_properties: tuple[ColumnProperty, ...] = ()
-    quality: tuple[Quality, ...] = ()
+    logical_type_options: TypeOptions | None = Field(None, description="what else a value must be")
+    description: str | None = Field(None, description="what the column says")
+    required: bool = Field(False, description="whether it must not be NULL")
+    unique: bool = Field(False, description="whether no value may repeat within a window")
+    primary_key: bool = Field(False, description="whether it is part of the key")
+    primary_key_position: int | None = Field(None, description="its place in the key, from 1")
+    classification: str | None = Field(None, description="who may see it, like restricted")
+    enum: tuple[EnumEntry, ...] | None = Field(None, description="the values it may have")
+    custom_properties: tuple[ColumnProperty, ...] = Field(
+        (), description="our properties pii and measure, and those of other tools"
+    )
+    quality: tuple[Quality, ...] = Field((), description="rules about this column")
 
 
 class SchemaObject(Odcs):
@@ -219,10 +227,10 @@ class SchemaObject(Odcs):
     ignored = (*_COMMON, "id", "logicalType", "description", "relationships", "context")
     name: str = Field(description="the table's name, as in the file's name")
     physical_name: SqlName = Field(description="the source table's name")
-    physical_type: Literal["table", "view"] = "table"
+    physical_type: Literal["table", "view"] = Field("table", description="what it is at the source")
     data_granularity_description: str = Field(description="what one row is")
     properties: tuple[Property, ...] = Field(description="the columns", min_length=1)
-    quality: tuple[Quality, ...] = ()
+    quality: tuple[Quality, ...] = Field((), description="rules about the table")
     custom_properties: tuple[TableProperty, ...] = Field(description="at least mode and, for events, window")
 
 
@@ -237,13 +245,13 @@ class Member(Odcs):
         "authoritativeDefinitions",
     )  # fmt: skip
     username: str = Field(description="who it is")
-    role: str | None = None
+    role: str | None = Field(None, description="owner marks who answers for the table")
 
 
 class Team(Odcs):
     ignored = ("id", "description", "tags", "customProperties", "authoritativeDefinitions")
-    name: str | None = None
-    members: tuple[Member, ...] = ()
+    name: str | None = Field(None, description="the team's name")
+    members: tuple[Member, ...] = Field((), description="its people")
 
 
 class SlaProperty(Odcs):
@@ -253,7 +261,7 @@ class SlaProperty(Odcs):
     )  # fmt: skip
     property: str = Field(description="the promise, like retention")
     value: Any = Field(description="its value")
-    unit: str | None = None
+    unit: str | None = Field(None, description="d or y")
 
 
 class ContractFile(Odcs):
@@ -271,9 +279,11 @@ class ContractFile(Odcs):
     status: Literal["proposed", "draft", "active", "deprecated", "retired"] = Field(description="active")
     description: Description = Field(description="its purpose")
     schema_: tuple[SchemaObject, ...] = Field(alias="schema", description="the one table")
-    sla_properties: tuple[SlaProperty, ...] = ()
-    team: Team | None = None
-    custom_properties: tuple[RootProperty, ...] = ()
+    sla_properties: tuple[SlaProperty, ...] = Field((), description="promises of the table: retention is read")
+    team: Team | None = Field(None, description="who owns the contract: the member with role owner, or its name")
+    custom_properties: tuple[RootProperty, ...] = Field(
+        (), description="our property runbook, and those of other tools"
+    )
 
     @model_validator(mode="after")
     def _one_table(self) -> ContractFile:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -33,15 +43,25 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else f"; known: {', '.join(names) or 'none'}"
 
 
-def _matching(rule: LiteralString, pattern: str, text: str, *, show: bool = True) -> AfterValidator:
-    compiled = re.compile(pattern)
+@dataclass(frozen=True, slots=True)
+class _Matching:
+    """The whole text must match; the JSON schema for editors says the same pattern."""
 
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise refused(rule, f"{value!r} {text}" if show else text)
+    rule: LiteralString
+    pattern: str
+    text: str
+    show: bool = True
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"pattern": f"^(?:{self.pattern})$"}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise refused(self.rule, f"{value!r} {self.text}" if self.show else self.text)
         return value
-
-    return AfterValidator(check)
 
 
 def _duration(value: Any) -> timedelta:
@@ -104,6 +124,14 @@ def _scalar(value: Any) -> str | int:
     raise refused("CFG014", "must be text or a whole number")
 
 
+def _text(pattern: str, *examples: str) -> JsonSchemaValue:
+    return {"type": "string", "pattern": pattern, "examples": list(examples)}
+
+
+def _whole(low: int, high: int) -> JsonSchemaValue:
+    return {"type": "integer", "minimum": low, "maximum": high}
+
+
 def iso_duration(value: timedelta) -> str:
     """The shortest way a file would write it: 90s, 45m, 2h, 3d."""
     seconds = int(value.total_seconds())
@@ -115,7 +143,7 @@ def iso_duration(value: timedelta) -> str:
 
 Name = Annotated[
     str,
-    _matching(  # two _ in a row part tenant and table in DAG ids
+    _Matching(  # two _ in a row part tenant and table in DAG ids
         "CFG021",
         r"(?!.*__)[a-z][a-z0-9_]{0,30}",
         "is not a name: a small letter, then up to 30 small letters, digits or single _",
@@ -123,7 +151,7 @@ Name = Annotated[
 ]
 ConnectionId = Annotated[
     str,
-    _matching(
+    _Matching(
         "CFG022",
         r"[A-Za-z][A-Za-z0-9_]{0,99}",
         "is not a connection id; name an Airflow connection (letters, digits, _), never a URL or a secret",
@@ -132,22 +160,22 @@ ConnectionId = Annotated[
 ]
 SqlName = Annotated[
     str,
-    _matching("CFG023", r"[A-Za-z_][A-Za-z0-9_@$# ]{0,126}[A-Za-z0-9_@$#]|[A-Za-z_]", "is not a SQL Server identifier"),
+    _Matching("CFG023", r"[A-Za-z_][A-Za-z0-9_@$# ]{0,126}[A-Za-z0-9_@$#]|[A-Za-z_]", "is not a SQL Server identifier"),
 ]
-CatalogName = Annotated[str, _matching("CFG025", r"[A-Za-z_][A-Za-z0-9_]{0,126}", "is not a Databricks catalog name")]
+CatalogName = Annotated[str, _Matching("CFG025", r"[A-Za-z_][A-Za-z0-9_]{0,126}", "is not a Databricks catalog name")]
 ContainerName = Annotated[
     str,
-    _matching(
+    _Matching(
         "CFG024", r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "is not an Azure container name (3 to 63 of a-z, 0-9, -)"
     ),
 ]
-WorkspacePath = Annotated[str, _matching("CFG025", r"/[^\s'\"]{1,250}", "is not a workspace path; it starts with /")]
+WorkspacePath = Annotated[str, _Matching("CFG025", r"/[^\s'\"]{1,250}", "is not a workspace path; it starts with /")]
 WarehouseId = Annotated[
-    str, _matching("CFG025", r"[A-Za-z0-9]{1,64}", "is not a SQL warehouse id (letters and digits)")
+    str, _Matching("CFG025", r"[A-Za-z0-9]{1,64}", "is not a SQL warehouse id (letters and digits)")
 ]
 Compute = Annotated[
     str,
-    _matching(
+    _Matching(
         "CFG025",
         r"serverless|\d{4}-\d{6}-[a-z0-9]+",
         "is neither serverless nor a cluster id like 1121-093000-ab12cd34",
@@ -155,17 +183,26 @@ Compute = Annotated[
 ]
 ContractRef = Annotated[
     str,
-    _matching(
+    _Matching(
         "CFG026", r"[a-z][a-z0-9_]{0,30}@[1-9]\d{0,3}", "is not a contract; write <table>@<major>, like orders@1"
     ),
 ]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-PositiveDuration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
-Clock = Annotated[time, BeforeValidator(_clock)]
-Day = Annotated[date, BeforeValidator(_day)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Scalar = Annotated[str | int, BeforeValidator(_scalar)]
-FileUrl = Annotated[str, AfterValidator(_file_url)]
-Retries = Annotated[int, AfterValidator(_in_range(0, 20))]
-Lookback = Annotated[int, AfterValidator(_in_range(0, 400))]
-PollSeconds = Annotated[int, AfterValidator(_in_range(1, 600))]
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), WithJsonSchema(_text(r"^\d{1,6}[smhd]$", "45m", "2h", "3d"))
+]
+PositiveDuration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_positive),
+    WithJsonSchema(_text(r"^(?!0+[smhd])\d{1,6}[smhd]$", "45m", "2h", "3d")),
+]
+Clock = Annotated[time, BeforeValidator(_clock), WithJsonSchema(_text(r"^([01]\d|2[0-3]):[0-5]\d$", "06:00"))]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema(_text(r"^\d{4}-\d{2}-\d{2}$", "2026-11-01"))]
+Zone = Annotated[str, AfterValidator(_zone), WithJsonSchema({"type": "string", "format": "time-zone"})]
+Scalar = Annotated[str | int, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})]
+FileUrl = Annotated[
+    str, AfterValidator(_file_url), WithJsonSchema(_text(r"^file:///[^?#\s]+$", "file:///var/tmp/tenantdags"))
+]
+Retries = Annotated[int, AfterValidator(_in_range(0, 20)), WithJsonSchema(_whole(0, 20))]
+Lookback = Annotated[int, AfterValidator(_in_range(0, 400)), WithJsonSchema(_whole(0, 400))]
+PollSeconds = Annotated[int, AfterValidator(_in_range(1, 600)), WithJsonSchema(_whole(1, 600))]

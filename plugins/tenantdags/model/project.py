@@ -18,8 +18,9 @@ from tenantdags.model.fields import suggestion
 from tenantdags.model.odcs import standard_problems
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.provenance import Files, PlanPath, origins
-from tenantdags.model.resolve import Inputs, table_plan
+from tenantdags.model.resolve import Inputs, open_rules, table_plan
 from tenantdags.model.risks import contract_risks, tenant_risks
+from tenantdags.model.schema import Known
 from tenantdags.model.tenant import Defaults, Groups, Tenant
 from tenantdags.model.validate import validate
 
@@ -87,6 +88,26 @@ def explain_tenant(root: Path, tenant: str) -> tuple[tuple[TablePlan, Mapping[Pl
         )  # fmt: skip
         explained.append((plan, origins(inputs, plan, files)))
     return tuple(explained)
+
+
+def known_names(root: Path) -> Known:
+    """What the project's files define for others to name. Raises ConfigError when they have mistakes themselves."""
+    root, problems = Path(root), list[Problem]()
+    with _collected(problems):
+        defaults = _read_defaults(root)
+    with _collected(problems):
+        groups = _groups(root)
+    contracts = []
+    for ref in contract_refs(root):
+        with _collected(problems):
+            contracts.append(load_contract(root, ref))
+    if problems:
+        raise ConfigError(problems)
+    return Known(
+        tiers=tuple(defaults.tiers), groups=tuple(groups.groups), flags=tuple(defaults.flags),
+        contracts=tuple(contract.ref for contract in contracts),
+        rules=tuple(sorted({rule for contract in contracts for rule in open_rules(contract)})),
+    )  # fmt: skip
 
 
 def load_project(root: Path) -> Project:

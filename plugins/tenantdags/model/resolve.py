@@ -180,13 +180,16 @@ def _overridden(inputs: Inputs, problems: Problems) -> tuple[Check, ...]:
         if why:
             problems.add("CFG057", path, why, at_key=True)
         elif rule not in by_id:
-            known = {c.id for c in inputs.contract.checks} - built_in_ids(inputs.contract.columns)
-            problems.add(
-                "CFG056", path, f"{inputs.contract.ref} has no such rule{suggestion(rule, known)}", at_key=True
-            )
+            hint = suggestion(rule, open_rules(inputs.contract))
+            problems.add("CFG056", path, f"{inputs.contract.ref} has no such rule{hint}", at_key=True)
         else:
             by_id[rule] = _changed(by_id[rule], override, path, problems)
     return tuple(by_id.values())
+
+
+def open_rules(contract: Contract) -> set[str]:
+    """The rules of `quality:`, which tenants may name; some of them only to change their severity."""
+    return {check.id for check in contract.checks} - built_in_ids(contract.columns)
 
 
 def _fixed(rule: str, contract: Contract, override: Override) -> str | None:

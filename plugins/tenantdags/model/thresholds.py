@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AliasGenerator, BeforeValidator, ConfigDict, Field
+from pydantic import AliasGenerator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from tenantdags.model.contract import Number, Operator, Threshold
@@ -35,8 +35,12 @@ def _pair(value: Any) -> tuple[Number, Number]:
     raise refused("CFG062", "must be two numbers, the smaller first, like [0, 100]")
 
 
-Bound = Annotated[int | Decimal, BeforeValidator(_number)]
-Pair = Annotated[tuple[int | Decimal, int | Decimal], BeforeValidator(_pair)]
+Bound = Annotated[int | Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
+Pair = Annotated[
+    tuple[int | Decimal, int | Decimal],
+    BeforeValidator(_pair),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
 
 
 class Bounds(Strict):
