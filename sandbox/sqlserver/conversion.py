@@ -406,7 +406,3 @@ def comparable(value: Typed) -> str:
     if value.kind.name in sqltypes.TEXTS:
         return f"rtrim({value.sql}, ' ')" if value.kind.bytewise else f"rtrim(lower({value.sql}), ' ')"
     return f"({value.sql}).t" if value.kind.name == "datetimeoffset" else value.sql
-
-
-def renamed(value: Typed, name: str) -> Typed:
-    return replace(value, name=name)

@@ -11,6 +11,7 @@ from sandbox.sqlserver.errors import SqlError
 from sandbox.sqlserver.parameters import Call, Parameter
 from sandbox.sqlserver.sqltypes import INT, SqlType, type_info
 
+NEEDED: Final = {"sp_executesql": 1, "sp_prepare": 3, "sp_prepexec": 3, "sp_execute": 1, "sp_unprepare": 1}
 TYPE_INFO: Final = "sys.sp_datatype_info_100"
 
 
@@ -41,6 +42,8 @@ class Procedures:
     def resolve(self, call: Call) -> Execution:
         """sp_executesql, sp_prepare, sp_prepexec, sp_execute or sp_unprepare; 2812 for any other."""
         given = call.parameters
+        if len(given) < NEEDED.get(call.procedure, 0):
+            raise SqlError(201, f"Procedure '{call.procedure}' expects a parameter which was not supplied.", state=4)
         if call.procedure == "sp_executesql":
             found = _prepared(given[0], given[1] if len(given) > 1 else None)
             return Execution(found.text, _bound(found.declared, given[2:]))

@@ -3,6 +3,7 @@
 import datetime
 import hmac
 import logging
+import ssl
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -76,6 +77,8 @@ class Session:
                 self._loop()
         except Hangup:
             log.info("session %s: the client left", self.number)
+        except ssl.SSLError as error:
+            log.info("session %s: no TLS, %s", self.number, error.reason)
         finally:
             self._cursor.close()
             self._channel.close()

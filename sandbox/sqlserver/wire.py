@@ -51,7 +51,10 @@ class Channel:
         self.interrupt: Callable[[], None] = lambda: None
 
     def _receive(self) -> None:
-        data = self._sock.recv(RECORD)
+        try:
+            data = self._sock.recv(RECORD)
+        except OSError as error:
+            raise Hangup from error
         if not data:
             raise Hangup
         if self._tls is None:

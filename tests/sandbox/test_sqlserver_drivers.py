@@ -249,3 +249,12 @@ def test_state_survives_a_restart(tmp_path):
 
     assert rows == [(Decimal("1.5000"),)]
     assert after == before
+
+
+def test_a_client_that_checks_certificates_is_not_let_in_unseen(sqlserver):
+    checking = sqlserver.connection_string("bench").replace("TrustServerCertificate=yes", "TrustServerCertificate=no")
+
+    with pytest.raises(mssql_python.exceptions.Error, match=r"(?i)certificate"):
+        mssql_python.connect(checking)
+    with with_mssql_python(sqlserver, "bench") as connection:
+        assert connection.cursor().execute("SELECT 1").fetchone()[0] == 1
