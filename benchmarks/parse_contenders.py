@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -126,6 +127,8 @@ def _forked(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             with os.fdopen(writer, "w") as pipe:
                 json.dump(told, pipe)
             status = 0
+        except Exception:  # noqa: BLE001 - whatever it is, this fork ends here and its parent raises
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writer)
