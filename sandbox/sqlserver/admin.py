@@ -66,22 +66,14 @@ def _tables(server: Server, body: Body) -> Any:
 def _fault(server: Server, body: Body) -> Any:
     fault = Fault(**body)
     if fault.kind == "snapshot_off":
-        _allow_snapshot(server, fault.database, allowed=False)
+        server.catalogue.allow_snapshot(fault.database, allowed=False)
     else:
         server.faults.plan(fault)
 
 
-def _allow_snapshot(server: Server, database: str | None, *, allowed: bool) -> None:
-    if database is not None and server.catalogue.database(database) is None:
-        raise CatalogueError(f"no database {database}")
-    for known in server.catalogue.databases.values():
-        if database is None or known.name.lower() == database.lower():
-            known.snapshot_allowed = allowed
-
-
 def _clear_faults(server: Server, body: Body) -> Any:
     server.faults.clear()
-    _allow_snapshot(server, None, allowed=True)
+    server.catalogue.allow_snapshot(None, allowed=True)
 
 
 def _sessions(server: Server, body: Body) -> Any:

@@ -65,11 +65,12 @@ class Table:
 
 @dataclass(slots=True)
 class Database:
-    """One database and its tables by lower-case (schema, name)."""
+    """One database and its tables by lower-case (schema, name); allowed_since counts as Table.version does."""
 
     name: str
     database_id: int
     snapshot_allowed: bool = True
+    allowed_since: int = 0
     tables: dict[tuple[str, str], Table] = field(default_factory=dict)
 
 
@@ -101,6 +102,15 @@ class Catalogue:
             database.tables = {_key(table.schema, table.name): table for table in self._read(name)}
             self.databases[name.lower()] = database
             return database
+
+    def allow_snapshot(self, database: str | None, *, allowed: bool) -> None:
+        """ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION, of every database for None."""
+        with self._lock:
+            for home in self.databases.values() if database is None else [self._home(database)]:
+                if allowed and not home.snapshot_allowed:
+                    self._clock += 1
+                    home.allowed_since = self._clock
+                home.snapshot_allowed = allowed
 
     @contextmanager
     def _changing(self, database: str) -> Iterator[None]:

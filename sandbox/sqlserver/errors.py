@@ -85,6 +85,14 @@ def snapshot_off(database: str) -> SqlError:
     return SqlError(3952, text)
 
 
+def snapshot_too_new(database: str) -> SqlError:
+    text = (
+        f"Snapshot isolation transaction failed in database '{database}' because the database did not allow snapshot "
+        "isolation when the current transaction started. It may help to retry the transaction."
+    )
+    return SqlError(3957, text)
+
+
 def snapshot_late(database: str) -> SqlError:
     text = (
         f"Transaction failed in database '{database}' because the statement was run under snapshot isolation but the "

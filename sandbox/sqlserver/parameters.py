@@ -233,18 +233,27 @@ def _plp(cursor: Cursor) -> bytes | None:
     return b"".join(parts)
 
 
-def _long_text(cursor: Cursor) -> tuple[SqlType, object]:
-    """NTEXT, as FreeTDS sends long statements."""
-    cursor.number("I")
-    cursor.take(5)
-    length = cursor.number("i")
-    return SqlType("nvarchar", MAX), None if length < 0 else cursor.take(length).decode("utf-16-le")
+def _long(name: str) -> Callable[[Cursor], tuple[SqlType, object]]:
+    """TEXT, NTEXT and IMAGE, as ODBC and FreeTDS send long values: read as the (max) type of that name."""
+
+    def read(cursor: Cursor) -> tuple[SqlType, object]:
+        cursor.number("I")
+        if name != "varbinary":
+            cursor.take(5)
+        length = cursor.number("i")
+        kind = SqlType(name, MAX)
+        if length < 0 or name == "varbinary":
+            return kind, None if length < 0 else cursor.take(length)
+        return kind, cursor.take(length).decode("utf-16-le" if name == "nvarchar" else "cp1252")
+
+    return read
 
 
 _READERS: Final[dict[int, Callable[[Cursor], tuple[SqlType, object]]]] = {
     0x26: _integer, 0x68: _bit, 0x6D: _float, 0x6E: _money, 0x6A: _decimal, 0x6C: _decimal, 0x24: _guid, 0x28: _date,
     0x29: _time, 0x2A: _datetime2, 0x2B: _datetimeoffset, 0x6F: _datetime, 0xA5: _sized("varbinary"),
     0xAD: _sized("binary"), 0xA7: _sized("varchar"), 0xAF: _sized("char"), 0xE7: _sized("nvarchar"),
-    0xEF: _sized("nchar"), 0x63: _long_text, 0x30: _fixed("tinyint", "B"), 0x34: _fixed("smallint", "h"),
+    0xEF: _sized("nchar"), 0x63: _long("nvarchar"), 0x23: _long("varchar"), 0x22: _long("varbinary"),
+    0x30: _fixed("tinyint", "B"), 0x34: _fixed("smallint", "h"),
     0x38: _fixed("int", "i"), 0x7F: _fixed("bigint", "q"),
 }  # fmt: skip

@@ -12,6 +12,8 @@ from sandbox.sqlserver.parameters import Call, Parameter
 from sandbox.sqlserver.sqltypes import INT, SqlType, type_info
 
 NEEDED: Final = {"sp_executesql": 1, "sp_prepare": 3, "sp_prepexec": 3, "sp_execute": 1, "sp_unprepare": 1}
+# How ODBC declares long values; as types of columns they are obsolete and not served.
+LONG: Final = {"ntext": "nvarchar(max)", "text": "varchar(max)", "image": "varbinary(max)"}
 TYPE_INFO: Final = "sys.sp_datatype_info_100"
 
 
@@ -89,7 +91,7 @@ def _declared(text: object) -> dict[str, SqlType]:
         if output:
             raise errors.unserved("an output parameter of a statement")
         try:
-            found[name.lower()] = sqltypes.parse(kind)
+            found[name.lower()] = sqltypes.parse(LONG.get(kind.lower(), kind))
         except ValueError as error:
             raise SqlError(2715, f"Parameter '@{name}' has an invalid data type.") from error
     return found

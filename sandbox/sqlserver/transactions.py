@@ -18,7 +18,7 @@ BEGAN: Final = 8
 COMMITTED: Final = 9
 ROLLED_BACK: Final = 10
 # Errors that end the transaction they happen in (with SET XACT_ABORT OFF).
-ENDING: Final = frozenset({241, 242, 245, 1205, 3951, 3952, 3961, 8114, 8115, 8134, 8169, 50000})
+ENDING: Final = frozenset({241, 242, 245, 1205, 3951, 3952, 3957, 3961, 8114, 8115, 8134, 8169, 50000})
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Transactions:
         return self.begin()
 
     def touch(self, tables: list[Table], database: str) -> bytes:
-        """Before a statement reads these tables: the snapshot begins here, or fails with 3951, 3952 or 3961."""
+        """Before a statement reads these tables: the snapshot begins here, or fails with 3951, 3952, 3957 or 3961."""
         told = self.begin() if self.implicit and self._open is None else b""
         if self.isolation == SNAPSHOT:
             self._check_snapshot(tables, database)
@@ -120,5 +120,9 @@ class Transactions:
             home = self._catalogue.database(table.database)
             if home is not None and not home.snapshot_allowed:
                 raise errors.snapshot_off(home.name)
-            if current and current.begun_at is not None and table.version > current.begun_at:
+            if current is None or current.begun_at is None:
+                continue
+            if home is not None and home.allowed_since > current.begun_at:
+                raise errors.snapshot_too_new(home.name)
+            if table.version > current.begun_at:
                 raise errors.snapshot_ddl(table.database)

@@ -162,6 +162,9 @@ PARAMETERS = [
     ("date", dt.date(2026, 11, 1)),
     ("datetime2(3)", dt.datetime(2026, 10, 25, 0, 59, 59, 999000)),
     ("varbinary(10)", b"\x00\xff"),
+    ("nvarchar(max)", "long ä" * 2000),
+    ("varbinary(max)", b"long" * 3000),
+    ("time(3)", dt.time(23, 59, 59)),
 ]
 
 

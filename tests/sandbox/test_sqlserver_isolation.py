@@ -147,6 +147,19 @@ def test_snapshot_off_reaches_mssql_python_with_its_text(ledger):
             cursor.execute(TOTALS)
 
 
+def test_a_database_that_allows_snapshots_too_late_is_3957(ledger):
+    ledger.create_table("bench", "dbo.Elsewhere", [ColumnSpec("n", "int")])
+    ledger.fault("snapshot_off", database="bench")
+    with pymssql_autocommit(ledger) as connection, connection.cursor() as cursor:
+        cursor.execute(f"{SNAPSHOT}; BEGIN TRANSACTION")
+        rows_of(cursor, TOTALS)
+        ledger.clear_faults()
+        number = failed(cursor, "SELECT n FROM bench.dbo.Elsewhere")
+    ledger.drop_table("bench", "dbo.Elsewhere")
+
+    assert number == 3957
+
+
 def test_snapshot_cannot_be_chosen_in_mid_transaction(ledger):
     with pymssql_autocommit(ledger) as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN TRANSACTION")
