@@ -216,6 +216,8 @@ class Airflow:
             "core__dags_folder": self.project / "dags",
             "core__plugins_folder": self.project / "plugins",
             "core__load_examples": False,
+            # an import error is our text with file, line and remedy; frames above it help nobody
+            "core__dagbag_import_error_tracebacks": False,
             "core__executor": "LocalExecutor",
             "core__execution_api_server_url": f"{self.url}/execution/",
             # SQLite has one writer: waiting for it is right, failing after its default of 5 s is not

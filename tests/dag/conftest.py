@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tenantdags.dag import bundle as bundle_module
 from tests.dag.plans import ROOT
 
 
@@ -19,6 +20,21 @@ def project(tmp_path: Path) -> Path:
     for folder in ("config", "include/contracts", "dags"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return root
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch) -> Path:
+    """An empty place for Airflow's bundles, in which nobody waits for half-written files."""
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
+    monkeypatch.setattr(bundle_module, "QUIET_SECONDS", 0)
+    return tmp_path / "bundles"
+
+
+@pytest.fixture
+def bundle(project, storage) -> bundle_module.TenantBundle:
+    made = bundle_module.TenantBundle(name="tenants", root=str(project))
+    made.initialize()
+    return made
 
 
 @pytest.fixture

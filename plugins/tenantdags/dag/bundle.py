@@ -9,24 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from airflow.configuration import conf
 from airflow.dag_processing.bundles.base import BaseDagBundle
 
-_LOADER = '''\
-"""{file} as Airflow DAGs. Generated: edit the tenant file, not this one."""
+QUIET_SECONDS = 0.3
+_LOADER = """\
+{title}
 
 # sha256 of everything these DAGs are made from: {digest}
 from tenantdags.dag.loader import tenant_dags
 
 TENANT_FILE = {text}
 
-globals().update(tenant_dags({root!r}, {tenant!r}, TENANT_FILE))
-'''
+globals().update(tenant_dags({root}, {tenant}, TENANT_FILE))
+"""
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 def bundle_configured() -> bool:
@@ -56,88 +60,132 @@ class TenantBundle(BaseDagBundle):
         super().initialize()
 
     def refresh(self) -> None:
-        """Brings the loaders up to date with the files. Where no file changed this costs one stat per file."""
+        """Brings the loaders up to date with the files. Where no file changed this costs one stat per file.
+
+        Raises FileNotFoundError when the tenant files are away, and OSError when loaders cannot be written. What is
+        wrong with one tenant's file is never raised here: its loader says it, and the others are not held up.
+        """
         # Every file is parsed in a fork of this process: what it has imported, no fork imports again.
         import tenantdags.dag.factory  # noqa: F401 - imported for what comes with it
 
         with self.lock():
             self.path.mkdir(parents=True, exist_ok=True)
-            seen = self._look()
-            for tenant in self._stale(seen):
+            before, loaders = self._state(), {path.name for path in self.path.glob("*.py")}
+            seen = self._look_until_quiet(before, loaders)
+            for tenant in _stale(before, seen, loaders):
                 self._write_loader(tenant)
-            self._remove_others(seen["tenants"])
-            _replace(self._state_file, json.dumps(seen))
+            for name in loaders - {_loader_name(tenant) for tenant in seen["tenants"]}:
+                (self.path / name).unlink(missing_ok=True)
+            if seen != before:
+                _replace(self._state_file, json.dumps(seen))
 
     @property
     def _state_file(self) -> Path:
         return self.base_dir / "seen.json"
 
-    def _look(self) -> dict[str, Any]:
-        from tenantdags.model.project import TENANTS, tenant_files
+    def _state(self) -> dict[str, Any]:
+        try:
+            state = json.loads(self._state_file.read_bytes())
+        except (FileNotFoundError, ValueError):
+            # After a crash of the machine the file may be empty: then everything is looked at anew.
+            return {}
+        return state if isinstance(state, dict) else {}
 
-        if not (self.root / TENANTS).is_dir():
-            # A mount that is away for a moment must not remove every DAG.
-            what = f"{self.root / TENANTS} does not exist; the DAGs stay as they are."
-            raise FileNotFoundError(f"{what} Remedy: correct `root` of bundle {self.name!r} in dag_bundle_config_list.")
+    def _look_until_quiet(self, before: Mapping[str, Any], loaders: set[str]) -> dict[str, Any]:
+        """A file changed a moment ago may be half-written, and half a file can be a valid one with fewer tables."""
+        seen = self._look(before)
+        for _ in range(3):
+            changed = (seen["tenants"][tenant] for tenant in _stale(before, seen, loaders))
+            if not any(_is_fresh(stamp) for stamp in changed):
+                break
+            time.sleep(QUIET_SECONDS)
+            earlier, seen = seen, self._look(before)
+            if seen == earlier:
+                break
+        return seen
+
+    def _look(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        from tenantdags.model.project import CONTRACTS, TENANTS, tenant_files
+
         files = tenant_files(self.root)
-        shared = [p for p in (self.root / "config", self.root / "include" / "contracts") for p in p.glob("*.y*ml")]
-        template = hashlib.sha256(f"{_LOADER}{self.root}".encode()).hexdigest()
+        if not files and (before.get("tenants") or not (self.root / TENANTS).is_dir()):
+            # A mount that is away for a moment must not remove every DAG.
+            what = f"{self.root / TENANTS} holds no tenant file; the DAGs stay as they are."
+            raise FileNotFoundError(f"{what} Remedy: correct `root` of bundle {self.name!r} in dag_bundle_config_list.")
+        shared = [p for p in (self.root / "config", self.root / CONTRACTS) for p in p.glob("*.y*ml")]
+        template = hashlib.sha256(f"{_LOADER}{self.root}".encode(errors="surrogateescape")).hexdigest()
         return {
             "template": template,
             "shared": [_stamp(p) for p in sorted(shared)],
             "tenants": {t: _stamp(p) for t, p in files.items()},
         }
 
-    def _stale(self, seen: dict[str, Any]) -> Iterable[str]:
-        before = json.loads(self._state_file.read_text()) if self._state_file.exists() else {}
-        same = all(before.get(key) == seen[key] for key in ("template", "shared"))
-        known = before["tenants"] if same else {}
-        return [t for t, stamp in seen["tenants"].items() if known.get(t) != stamp or not self._loader(t).exists()]
-
-    def _loader(self, tenant: str) -> Path:
-        # Airflow puts this folder on sys.path: a tenant called like a library must not be importable as one.
-        return self.path / f"tenant_{tenant}.py"
-
     def _write_loader(self, tenant: str) -> None:
-        from tenantdags.model.project import inputs_of, tenant_files
+        from tenantdags.model.project import TENANTS, inputs_of
 
-        file = tenant_files(self.root)[tenant]
+        file = f"{TENANTS}/{tenant}.yaml"
+        # ascii() of every name: a file's name may hold quotes and line ends, and this text is executed.
         loader = _LOADER.format(
-            file=file.relative_to(self.root),
+            title=ascii(f"{file} as Airflow DAGs. Generated: edit the tenant file, not this one."),
             digest=_digest(inputs_of(self.root, tenant)),
-            text=_as_python(file.read_bytes()),
-            root=str(self.root),
-            tenant=tenant,
+            text=_as_python(_content(self.root / file)),
+            root=ascii(str(self.root)),
+            tenant=ascii(tenant),
         )
-        target = self._loader(tenant)
+        target = self.path / _loader_name(tenant)
         # An untouched loader keeps its time of change, and so is not parsed again.
-        if not target.exists() or target.read_text(encoding="utf-8") != loader:
+        if not target.exists() or target.read_bytes() != loader.encode():
             _replace(target, loader)
 
-    def _remove_others(self, tenants: Iterable[str]) -> None:
-        keep = {self._loader(tenant) for tenant in tenants}
-        for path in set(self.path.glob("*.py")) - keep:
-            path.unlink(missing_ok=True)
+
+def _stale(before: Mapping[str, Any], seen: Mapping[str, Any], loaders: set[str]) -> list[str]:
+    """The tenants whose loader may not be what their files say."""
+    same = all(before.get(key) == seen[key] for key in ("template", "shared"))
+    known = before["tenants"] if same else {}
+    return [t for t, stamp in seen["tenants"].items() if known.get(t) != stamp or _loader_name(t) not in loaders]
+
+
+def _loader_name(tenant: str) -> str:
+    # Airflow puts this folder on sys.path: a tenant called like a library must not be importable as one.
+    plain = tenant if _PLAIN.fullmatch(tenant) else f"unfit_{hashlib.sha256(os.fsencode(tenant)).hexdigest()[:12]}"
+    return f"tenant_{plain}.py"
 
 
 def _stamp(path: Path) -> list[str | int]:
-    stat = path.stat()
-    return [path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino]
-
-
-def _as_python(content: bytes) -> str:
-    """A literal that reads like the file. None when it is not UTF-8: then the loader reads the file, and says so."""
+    """What tells a changed file from an unchanged one; the time of a change of rights is in it."""
     try:
-        lines = content.decode("utf-8").splitlines(keepends=True)
-    except UnicodeDecodeError:
+        stat = os.stat(path)  # noqa: PTH116 - counted by a test, and Path.stat comes down to it
+    except OSError as error:
+        return [path.name, error.errno or 0]
+    return [path.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino]
+
+
+def _is_fresh(stamp: list[str | int]) -> bool:
+    return len(stamp) > 2 and abs(time.time() - int(stamp[1]) / 1e9) < QUIET_SECONDS
+
+
+def _content(path: Path) -> str | None:
+    """None for what is no text of a fit size: the loader then reads the file itself, and says what is wrong."""
+    from tenantdags.model.errors import ConfigError
+    from tenantdags.model.project import read_text
+
+    try:
+        return read_text(path, path.name)
+    except ConfigError:
+        return None
+
+
+def _as_python(content: str | None) -> str:
+    """A literal that reads like the file."""
+    if content is None:
         return "None"
-    return "(\n" + "".join(f"    {line!r}\n" for line in lines or [""]) + ")"
+    return "(\n" + "".join(f"    {line!r}\n" for line in content.splitlines(keepends=True) or [""]) + ")"
 
 
 def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes() if path.exists() else b"")
+        digest.update((_content(path) or "").encode())
     return digest.hexdigest()
 
 

@@ -74,8 +74,7 @@ def path_text(path: Path) -> str:
 def parse(file: str, text: str) -> Document:
     """Read `text`; `file` is only named in messages. Raises ConfigError with every problem of the text."""
     if len(text.encode()) > MAX_BYTES:
-        text = f"is larger than {MAX_BYTES:,} bytes; no such file is meant to be"
-        raise ConfigError([Problem(file, 1, 1, "", text, "CFG003")])
+        raise ConfigError([too_large(file)])
     hidden = [Problem(file, *_place(text, at), "", what, rule) for at, (rule, what) in unseen(text)]
     if hidden:
         raise ConfigError(hidden)
@@ -85,6 +84,10 @@ def parse(file: str, text: str) -> Document:
     if reading.problems:
         raise ConfigError(reading.problems)
     return Document(file, data, reading.keys, reading.values)
+
+
+def too_large(file: str) -> Problem:
+    return Problem(file, 1, 1, "", f"is larger than {MAX_BYTES:,} bytes; no such file is meant to be", "CFG003")
 
 
 def _place(text: str, offset: int) -> Mark:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from pathlib import Path
 from tenantdags.model.between import Said, between_tenants, unknown_groups
 from tenantdags.model.contract import Contract
 from tenantdags.model.contract_reader import FILE_NAME, parent_ref, read_contract, shape_of
-from tenantdags.model.document import Document, Problems, parse
+from tenantdags.model.document import MAX_BYTES, Document, Problems, parse, too_large
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
 from tenantdags.model.odcs import standard_problems
@@ -47,8 +49,9 @@ class Project:
 
 
 def tenant_files(root: Path) -> dict[str, Path]:
-    """Every tenant file by its stem, sorted. A file with another ending than .yaml is not a tenant."""
-    return {path.stem: path for path in sorted((Path(root) / TENANTS).glob("*.yaml"))}
+    """Every tenant file by its stem, sorted. A hidden file, or one not ending in .yaml, is not a tenant's."""
+    names = sorted((Path(root) / TENANTS).glob("*.yaml"))
+    return {path.stem: path for path in names if not path.name.startswith(".")}
 
 
 def load_tenant(root: Path, tenant: str, text: str | None = None) -> tuple[TablePlan, ...]:
@@ -76,7 +79,7 @@ def explain_tenant(root: Path, tenant: str) -> tuple[tuple[TablePlan, Mapping[Pl
     root = Path(root)
     plans = load_tenant(root, tenant)
     document, said, defaults = _tenant_and_defaults(root, tenant, None)
-    defaults_file = parse(DEFAULTS, _read(root / DEFAULTS, DEFAULTS))
+    defaults_file = parse(DEFAULTS, read_text(root / DEFAULTS, DEFAULTS))
     contracts = {table.contract: load_contract(root, table.contract) for table in said.tables.values()}
     explained = []
     for plan in plans:
@@ -234,16 +237,29 @@ def _contract_path(root: Path, ref: str) -> Path:
 
 
 def _contract_text(root: Path, ref: str) -> tuple[str, str]:
-    return _contract_file(ref), _read(_contract_path(root, ref), _contract_file(ref))
+    return _contract_file(ref), read_text(_contract_path(root, ref), _contract_file(ref))
 
 
-def _read(path: Path, file: str) -> str:
+def read_text(path: Path, file: str) -> str:
+    """The text of a file of the project. Raises ConfigError for what is missing, unreadable, too large or not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return _bytes_of(path, file).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(file, 1, 1, "", f"is not UTF-8 text (byte {error.start + 1})", "CFG002")]) from None
     except FileNotFoundError:
         raise ConfigError([Problem(file, 1, 1, "", "does not exist; the project needs it", "CFG001")]) from None
+    except OSError as error:
+        text = f"cannot be read ({error.strerror}); make it a plain file that every user of the project may read"
+        raise ConfigError([Problem(file, 1, 1, "", text, "CFG001")]) from None
+
+
+def _bytes_of(path: Path, file: str) -> bytes:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device never ends
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    if found.st_size > MAX_BYTES:
+        raise ConfigError([too_large(file)])
+    return path.read_bytes()
 
 
 # by text, not by path: thousands of tenants share one reading, and an edit is never missed
@@ -254,16 +270,16 @@ def _defaults(text: str) -> Defaults:
 
 def _tenant(root: Path, tenant: str, text: str | None) -> tuple[Document, Tenant]:
     file = f"{TENANTS}/{tenant}.yaml"
-    document = parse(file, _read(root / file, file) if text is None else text)
+    document = parse(file, read_text(root / file, file) if text is None else text)
     return document, validate(document, Tenant)
 
 
 def _read_defaults(root: Path) -> Defaults:
-    return _defaults(_read(root / DEFAULTS, DEFAULTS))
+    return _defaults(read_text(root / DEFAULTS, DEFAULTS))
 
 
 def _groups(root: Path) -> Groups:
-    return validate(parse(GROUPS, _read(root / GROUPS, GROUPS)), Groups)
+    return validate(parse(GROUPS, read_text(root / GROUPS, GROUPS)), Groups)
 
 
 def _tenant_and_defaults(root: Path, tenant: str, text: str | None) -> tuple[Document, Tenant, Defaults]:

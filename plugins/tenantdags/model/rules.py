@@ -37,9 +37,9 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
     "Files and YAML": (
         Rule(
             "CFG001",
-            "File missing",
-            "A file every project has, such as config/defaults.yaml, is not there.",
-            "Restore it, or name the right folder with `--project`.",
+            "File missing or unreadable",
+            "A file every project has, such as config/defaults.yaml, is not there, or may not be read.",
+            "Restore it with rights to read it, or name the right folder with `--project`.",
             "config/defaults.yaml",
         ),
         Rule(
