@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,9 +85,14 @@ def _pattern_problem(pattern: str) -> str | None:
     if odd:
         return f"'{odd[0]}' differs between the engines that check it; write classes out, like [0-9]"
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(pattern)
     except re.error as error:
         return f"is not a regular expression: {error}"
+    except FutureWarning:
+        # [[a] is a class with a bracket here, and a class within a class in Java
+        return "holds '[', '--', '&&', '||' or '~~' inside [ ], which engines read differently; escape it"
     if not (pattern.startswith("^") and pattern.endswith("$")) or _splits_at_the_top(pattern):
         return "must match the whole value: begin with ^, end with $, and put alternatives in ( )"
     return None
