@@ -1,4 +1,4 @@
-"""`python -m benchmarks extract|parse`: measure, then write that section of docs/benchmarks.md."""
+"""`python -m benchmarks extract|parse|check`: measure, then write that section of docs/benchmarks.md."""
 
 import argparse
 
@@ -17,6 +17,12 @@ def parse(args: argparse.Namespace) -> None:
     write_section("parse", section(tenants=args.tenants, tables=args.tables, rounds=args.rounds))
 
 
+def check(args: argparse.Namespace) -> None:
+    from benchmarks.check import section
+
+    write_section("check", section(tenants=args.tenants, tables=args.tables, rounds=args.rounds))
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="benchmark")
@@ -32,6 +38,11 @@ def parser() -> argparse.ArgumentParser:
     parsing.add_argument("--tenants", type=int, default=250, help="tenant files (250)")
     parsing.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
     parsing.set_defaults(action=parse)
+
+    checking = commands.add_parser("check", parents=[common], help="checking a whole fleet, cold")
+    checking.add_argument("--tenants", type=int, default=250, help="tenant files (250)")
+    checking.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
+    checking.set_defaults(action=check)
     return top
 
 

@@ -44,7 +44,7 @@ load_yaml_dags(globals_dict=globals(), dags_folder={folder!r})
 def make_world(root: Path, tenants: int, tables: int) -> None:
     """Folders project/ (config and contracts), loop/ and dag_factory/ below `root`."""
     names = [f"t{number:03}" for number in range(tenants)]
-    _project(root / "project", names, [f"table{number:02}" for number in range(tables)])
+    make_project(root / "project", names, [f"table{number:02}" for number in range(tables)])
     _one_file(root / "loop", LOOP.format(tenants=str(root / "project" / "config" / "tenants")))
     _one_file(root / "dag_factory", DAG_FACTORY.format(folder=str(root / "dag_factory")))
     for name in names:
@@ -52,10 +52,11 @@ def make_world(root: Path, tenants: int, tables: int) -> None:
         (root / "dag_factory" / f"{name}.yaml").write_text(text)
 
 
-def _project(root: Path, names: list[str], tables: list[str]) -> None:
+def make_project(root: Path, names: list[str], tables: list[str]) -> None:
     (root / "config" / "tenants").mkdir(parents=True)
     (root / "include" / "contracts").mkdir(parents=True)
-    shutil.copy(ROOT / "config" / "defaults.yaml", root / "config")
+    for name in ("defaults.yaml", "groups.yaml"):
+        shutil.copy(ROOT / "config" / name, root / "config")
     orders = (ROOT / "include" / "contracts" / "orders.v1.odcs.yaml").read_text()
     for table in tables:
         contract = orders.replace("id: orders\n", f"id: {table}\n").replace("name: orders\n", f"name: {table}\n")
