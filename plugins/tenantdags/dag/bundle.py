@@ -40,6 +40,12 @@ def bundle_configured() -> bool:
     return isinstance(bundles, list) and any(b.get("classpath") == name for b in bundles)
 
 
+def bundle_setting(root: Path) -> str:
+    """What `[dag_processor] dag_bundle_config_list` must say for this project."""
+    name = f"{TenantBundle.__module__}.{TenantBundle.__qualname__}"
+    return json.dumps([{"name": "tenants", "classpath": name, "kwargs": {"root": str(root)}}])
+
+
 class TenantBundle(BaseDagBundle):
     """`root` is the project: the folder that holds config/ and include/."""
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow.configuration import conf
 from airflow.sdk import get_parsing_context
 
+from tenantdags.dag.bundle import bundle_setting
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.project import load_tenant, tenant_files
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
+
+log = logging.getLogger(__name__)
+
+# Far below what was measured to fail (4,000 DAGs in one file were never loaded), for machines are busy at times.
+MANY_DAGS = 1_000
+MUCH_OF_THE_TIME = 0.25
 
 
 def tenant_dags(root: Path | str, tenant: str, text: str | None = None) -> dict[str, DAG]:
@@ -29,12 +40,33 @@ def tenant_dags(root: Path | str, tenant: str, text: str | None = None) -> dict[
 
 
 def good_tenants(root: Path) -> dict[str, DAG]:
-    """Every DAG of every tenant whose files are right; the others are left to `broken_tenants`."""
+    """Every DAG of every tenant whose files are right; the others are left to `broken_tenants`.
+
+    Warns when the fleet comes near to what Airflow loads from one file.
+    """
+    started = time.perf_counter()
     dags: dict[str, DAG] = {}
-    for tenant in tenant_files(root):
-        if not _problems(root, tenant):
+    tenants = tenant_files(root)
+    for tenant in tenants:
+        with suppress(ConfigError):  # broken_tenants.py tells it
             dags |= tenant_dags(root, tenant)
+    if not get_parsing_context().dag_id:
+        _warn_if_outgrown(root, len(tenants), len(dags), time.perf_counter() - started)
     return dags
+
+
+def _warn_if_outgrown(root: Path, tenants: int, dags: int, seconds: float) -> None:
+    load = conf.getfloat("core", "dagbag_import_timeout")
+    if dags < MANY_DAGS and seconds < load * MUCH_OF_THE_TIME:
+        return
+    process = conf.getfloat("dag_processor", "dag_file_processor_timeout")
+    log.warning(
+        "%s: %d DAGs of %d tenants took %.1f s to load. Airflow ends a DAG file after %g s ([core] "
+        "dagbag_import_timeout), or after %g s with what is written of it ([dag_processor] "
+        "dag_file_processor_timeout); then no DAG of any tenant is loaded. "
+        "Remedy: one file per tenant, by [dag_processor] dag_bundle_config_list = %s",
+        root / "dags/tenants.py", dags, tenants, seconds, load, process, bundle_setting(root),
+    )  # fmt: skip
 
 
 def broken_tenants(root: Path) -> None:
