@@ -1,8 +1,8 @@
 """Rewrites expected texts from what the product says now: `python -m tests.regenerate`. Review the diff.
 
 Plans of the example tenants and where their values come from (tests/golden/plans, explain), outcomes of good and bad
-tenants (tests/tenants), what diff tells of each scenario (tests/golden/diff), the pages of the tenant file, the rules and
-of a configuration's pull request.
+tenants (tests/tenants), what diff tells of each scenario (tests/golden/diff), what new and remove say and write
+(tests/golden/scaffold), the pages of the tenant file, of the rules and of a configuration's pull request.
 """
 
 import sys
@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "plugins"))
 from tenantdags.model.plan_text import to_text  # noqa: E402  # needs the path above
 from tenantdags.model.project import load_project  # noqa: E402  # needs the path above
 from tests import explained, rules_page, tenant_page  # noqa: E402  # needs the path above
+from tests.cli import scaffold_cases  # noqa: E402  # needs the path above
 from tests.model import diff_scenarios  # noqa: E402  # needs the path above
 from tests.model.test_diff import WRITERS  # noqa: E402  # needs the path above
 from tests.tenants.cases import cases, outcome, project_of  # noqa: E402  # needs the path above
@@ -36,7 +37,7 @@ def case_texts() -> dict[Path, str]:
 
 
 def diff_texts() -> dict[Path, str]:
-    texts = {}
+    texts: dict[Path, str] = {}
     for name, make in diff_scenarios.SCENARIOS.items():
         with tempfile.TemporaryDirectory() as folder:
             diff = make().diff(Path(folder))
@@ -44,12 +45,21 @@ def diff_texts() -> dict[Path, str]:
     return texts
 
 
+def scaffold_texts() -> dict[Path, str]:
+    texts = {}
+    for name, words in scaffold_cases.CASES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            texts[scaffold_cases.GOLDEN / f"{name}.txt"] = scaffold_cases.outcome(words, Path(folder) / "project")
+    return texts
+
+
 def main() -> None:
-    texts = {**plan_texts(), **explained.texts(), **case_texts(), **diff_texts(), tenant_page.PAGE: tenant_page.page()}
+    goldens = {**plan_texts(), **explained.texts(), **case_texts(), **diff_texts(), **scaffold_texts()}
+    texts = {**goldens, tenant_page.PAGE: tenant_page.page()}
     write(texts)
     # its examples are the messages just written
     write({rules_page.PAGE: rules_page.page()})
-    for path in {*PLANS.glob("*.txt"), *diff_scenarios.GOLDEN.iterdir()} - set(texts):
+    for path in {*PLANS.glob("*.txt"), *diff_scenarios.GOLDEN.iterdir(), *scaffold_cases.GOLDEN.iterdir()} - set(texts):
         path.unlink()
         print(f"{path.relative_to(ROOT)} removed")
 

@@ -7,7 +7,9 @@ import typer
 from tenantdags.cli.apply import apply
 from tenantdags.cli.check import check
 from tenantdags.cli.diff import diff
+from tenantdags.cli.new import new
 from tenantdags.cli.plan import plan
+from tenantdags.cli.remove import remove
 from tenantdags.cli.schema import schema
 
 app = typer.Typer(
@@ -16,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, schema, diff, apply):
+for _command in (check, plan, schema, diff, new, remove, apply):
     app.command()(_command)
 
 

@@ -35,6 +35,12 @@ def problems_shown() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
+def refuse(text: str) -> typer.Exit:
+    """Prints why a command does nothing; to be raised."""
+    typer.echo(text, err=True)
+    return typer.Exit(1)
+
+
 def counted(number: int, noun: str) -> str:
     """`1 tenant`, `9 tables`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

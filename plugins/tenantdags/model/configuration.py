@@ -30,6 +30,15 @@ class Configuration:
 
 def read_configuration(root: Path, name: str, today: date) -> Configuration:
     """Reads and checks everything. Never raises for what stands in a file."""
+    plans, broken = plans_by_tenant(root)
+    problems, warnings = _checked(root, today)
+    return Configuration(
+        name=name, plans=plans, broken=broken, problems=problems, warnings=warnings, files=dict(_files(root))
+    )
+
+
+def plans_by_tenant(root: Path) -> tuple[dict[str, tuple[TablePlan, ...]], dict[str, tuple[Problem, ...]]]:
+    """The plans of every tenant that has some, and the problems of every other."""
     plans: dict[str, tuple[TablePlan, ...]] = {}
     broken: dict[str, tuple[Problem, ...]] = {}
     for tenant in tenant_files(root):
@@ -37,10 +46,7 @@ def read_configuration(root: Path, name: str, today: date) -> Configuration:
             plans[tenant] = load_tenant(root, tenant)
         except ConfigError as error:
             broken[tenant] = error.problems
-    problems, warnings = _checked(root, today)
-    return Configuration(
-        name=name, plans=plans, broken=broken, problems=problems, warnings=warnings, files=dict(_files(root))
-    )
+    return plans, broken
 
 
 def _checked(root: Path, today: date) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:

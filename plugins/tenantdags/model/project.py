@@ -354,6 +354,23 @@ def _unused_contract_problems(root: Path) -> Iterator[Problem]:
             yield from error.problems
 
 
+def said_by(root: Path, tenant: str) -> Tenant:
+    """What a tenant's file says, before anything is made of it. Raises ConfigError."""
+    return _tenant(Path(root), tenant, None)[1]
+
+
+def platform_of(root: Path) -> tuple[Defaults, Groups]:
+    """What all tenants share. Raises ConfigError."""
+    return _read_defaults(Path(root)), _groups(Path(root))
+
+
+def newest_contracts(root: Path) -> tuple[Contract, ...]:
+    """The highest major of every table, parents before children. Raises ConfigError."""
+    newest = {ref.partition("@")[0]: ref for ref in sorted(contract_refs(root), key=lambda r: int(r.partition("@")[2]))}
+    found = [load_contract(root, ref) for _, ref in sorted(newest.items())]
+    return tuple(sorted(found, key=lambda contract: contract.window.parent is not None))
+
+
 def project_root(start: Path) -> Path:
     """`start` or the nearest folder above it that holds config/tenants; `start` when none does."""
     return next((p for p in (start, *start.parents) if (p / TENANTS).is_dir()), start)
