@@ -74,7 +74,12 @@ def test_a_bound_pattern_is_accepted(pattern):
     assert _pattern_problem(pattern) is None
 
 
-@pytest.mark.parametrize("pattern", ["^a|b$", "^(a)|(b)$", "a$", "^a", r"^\d$", r"^(a)\1$", "^(?=a)a$", "^a++$", "^($", "^[[a]$", "^[a&&b]$"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^a|b$", "^(a)|(b)$", "a$", "^a", r"^\d$", r"^(a)\1$", "^(?=a)a$", "^a++$", "^($", "^[[a]$", "^[a&&b]$",
+    ],
+)  # fmt: skip
 def test_a_pattern_that_engines_read_differently_or_match_in_part_is_refused(pattern):
     assert _pattern_problem(pattern)
 

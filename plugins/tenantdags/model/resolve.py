@@ -255,9 +255,12 @@ def _clock_problems(inputs: Inputs) -> Iterator[Finding]:
 
 def _deadline_problems(inputs: Inputs) -> Iterator[Finding]:
     sla, settle, jitter = (inputs.setting(name) for name in ("sla", "settle", "jitter"))
-    if sla is None or (sla.ready_by and inputs.setting("every") == "hour"):
+    if sla is None:
         return
     allowed = sla.within or _since_midnight(sla.ready_by)
+    if sla.ready_by and sla.warn_before and sla.warn_before >= allowed:
+        text = f"warn_before must be shorter than the time from midnight to {sla.ready_by:%H:%M}, or every run warns"
+        yield "CFG050", _nearest(inputs, "sla"), text
     if allowed <= settle + jitter:
         start = f"after settle {iso_duration(settle)} and up to {iso_duration(jitter)} of jitter"
         wanted = f"within {iso_duration(allowed)}" if sla.within else f"by {sla.ready_by:%H:%M}"

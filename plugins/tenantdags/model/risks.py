@@ -9,7 +9,6 @@ from datetime import date
 from tenantdags.model.contract import Check, Contract
 from tenantdags.model.document import Document, Path
 from tenantdags.model.errors import Problem
-from tenantdags.model.rules import FIRST_WINDOW_YEARS_BACK, GATE_LOWERED, PII_IN_CLEAR
 from tenantdags.model.tenant import Override, Tenant
 from tenantdags.model.thresholds import described, lets_more_through
 
@@ -22,10 +21,10 @@ def contract_risks(document: Document, contract: Contract) -> Iterator[Problem]:
         path: Path = ("schema", 0, "properties", i)
         if column.pii and column.pii.handling == "keep":
             text = f"{column.name} is personal data ({column.pii.category}) and stays readable everywhere"
-            yield _warning(document, PII_IN_CLEAR, (*path, "customProperties"), f"{text}; hash or drop it if you can")
+            yield _warning(document, "CFG901", (*path, "customProperties"), f"{text}; hash or drop it if you can")
         elif column.pii is None and column.classification == "restricted":
             text = f"{column.name} is restricted and stays readable everywhere; say what it is with the property pii"
-            yield _warning(document, PII_IN_CLEAR, (*path, "classification"), text)
+            yield _warning(document, "CFG901", (*path, "classification"), text)
 
 
 def tenant_risks(
@@ -40,7 +39,7 @@ def tenant_risks(
             if why:
                 path = ("tables", table, "checks", check.id)
                 text = f"the gate is lower than {said.contract}'s: {why}"
-                yield _warning(document, GATE_LOWERED, path, text, at_key=True)
+                yield _warning(document, "CFG902", path, text, at_key=True)
     yield from _long_ago(document, tenant, today)
 
 
@@ -63,7 +62,7 @@ def _long_ago(document: Document, tenant: Tenant, today: date) -> Iterator[Probl
         years = (today - first).days // 365
         if years >= MANY_YEARS:
             text = f"is {years} years back: each new DAG first catches up {(today - first).days:,} days, one by one"
-            yield _warning(document, FIRST_WINDOW_YEARS_BACK, path, f"{text}; start later if readers need less")
+            yield _warning(document, "CFG903", path, f"{text}; start later if readers need less")
 
 
 def _warning(document: Document, rule: str, path: Path, text: str, *, at_key: bool = False) -> Problem:

@@ -8,14 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PII_IN_CLEAR = "CFG901"
-GATE_LOWERED = "CFG902"
-FIRST_WINDOW_YEARS_BACK = "CFG903"
-LOOKBACK_SHORTENED = "CFG904"
-TABLE_REMOVED = "CFG905"
-FIRST_WINDOW_MOVED_BACK = "CFG906"
-CONTRACT_MAJOR_CHANGED = "CFG907"
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
