@@ -20,8 +20,8 @@ NETWORK = {
     "aiohttp", "azure", "connectorx", "databricks", "ftplib", "http", "httpx", "mssql_python", "pymssql", "pyodbc",
     "requests", "smtplib", "socket", "ssl", "urllib3",
 }  # fmt: skip
-# the command that needs connections takes them where Airflow keeps them, and imports that when it is run
-ALLOWED = {"plugins/tenantdags/cli/apply.py": {"dag"}}
+# commands that need connections take them where Airflow keeps them, and import that when they are run
+ALLOWED = {f"plugins/tenantdags/cli/{name}.py": {"dag"} for name in ("apply", "preflight")}
 PRODUCT = ("plugins/", "include/", "dags/", "config/", "Dockerfile", ".dockerignore", "databricks.yml")
 LIBRARIES = {"airflow", "azure", "duckdb", "pyarrow", "pydantic", "soda", "yaml"}
 

@@ -108,7 +108,7 @@ def _index_rows(_: Catalogue, database: Database) -> Iterator[Row]:
     for table in _tables(database):
         if not any(index.primary for index in table.indexes):
             yield table.object_id, None, 0, 0, "HEAP", False, False, False
-        for number, index in enumerate(table.indexes, start=1 if table.indexes[0].primary else 2):
+        for number, index in enumerate(table.indexes, start=1 if table.indexes and table.indexes[0].primary else 2):
             kind = (1, "CLUSTERED") if index.primary else (2, "NONCLUSTERED")
             yield (table.object_id, index.name, number, *kind, index.unique, index.primary, False)
 

@@ -34,6 +34,9 @@ COLLATE = "t-sql/statements/collations"
 COLUMNS = "relational-databases/system-catalog-views/sys-columns-transact-sql"
 TYPES = "relational-databases/system-catalog-views/sys-types-transact-sql"
 OBJECTS = "relational-databases/system-catalog-views/sys-objects-transact-sql"
+INDEXES = "relational-databases/system-catalog-views/sys-indexes-transact-sql"
+INDEX_COLUMNS = "relational-databases/system-catalog-views/sys-index-columns-transact-sql"
+TOP = "t-sql/queries/top-transact-sql"
 DATABASES = "relational-databases/system-catalog-views/sys-databases-transact-sql"
 ISOLATION = "t-sql/statements/set-transaction-isolation-level-transact-sql"
 BEGIN = "t-sql/language-elements/begin-transaction-transact-sql"
@@ -120,6 +123,9 @@ def _catalogue() -> Iterator[Golden]:
     yield Golden("catalogue_columns", pages, tsql.catalogue_columns(example("acme", "orders")))
     yield Golden("catalogue_columns_with_parent", pages, tsql.catalogue_columns(example("acme", "order_lines")))
     yield Golden("catalogue_snapshot_state", (DATABASES, DB_NAME), tsql.snapshot_state())
+    indexes = tsql.indexed_columns(example("acme", "order_lines"), "Orders")
+    yield Golden("catalogue_indexed_columns", (INDEXES, INDEX_COLUMNS, COLUMNS, OBJECTS), indexes)
+    yield Golden("no_rows_orders", (SELECT, TOP), tsql.no_rows(example("acme", "orders")))
 
 
 def _examples() -> Iterator[Golden]:

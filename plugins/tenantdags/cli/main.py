@@ -9,6 +9,7 @@ from tenantdags.cli.check import check
 from tenantdags.cli.diff import diff
 from tenantdags.cli.new import new
 from tenantdags.cli.plan import plan
+from tenantdags.cli.preflight import preflight
 from tenantdags.cli.remove import remove
 from tenantdags.cli.schema import schema
 
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, schema, diff, new, remove, apply):
+for _command in (check, plan, schema, diff, new, remove, preflight, apply):
     app.command()(_command)
 
 

@@ -115,7 +115,7 @@ def preflight(plan: TablePlan, window: Window, catalogue: Catalogue) -> tuple[tu
     with source.typed_errors(where):
         found = found_columns(catalogue(tsql.catalogue_columns(plan)))
         state = catalogue(tsql.snapshot_state())
-    _require_database(plan, where, state)
+    require_database(plan, where, state)
     drift = compare(plan, found)
     if drift.breaking:
         differs = "; ".join(drift.breaking)
@@ -124,7 +124,8 @@ def preflight(plan: TablePlan, window: Window, catalogue: Catalogue) -> tuple[tu
     return drift.warnings, drift.tenant_type
 
 
-def _require_database(plan: TablePlan, where: str, state: Sequence[Sequence[object]]) -> None:
+def require_database(plan: TablePlan, where: str, state: Sequence[Sequence[object]]) -> None:
+    """That the connection opens the plan's database, and that it allows the isolation asked for."""
     if not state:
         what = "the login cannot see its own database in sys.databases."
         raise SourcePermission(where, what, "Grant the login CONNECT on the database.")

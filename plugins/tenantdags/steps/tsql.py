@@ -140,6 +140,32 @@ WHERE d.name = DB_NAME()"""
     return Statement(text)
 
 
+def indexed_columns(plan: TablePlan, table: str) -> Statement:
+    """(index, key column) of the enabled row-store indexes of a table, each index's columns in key order."""
+    text = """\
+SELECT
+    i.name AS index_name,
+    c.name AS column_name
+FROM sys.indexes AS i
+INNER JOIN sys.objects AS o ON o.object_id = i.object_id
+INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+INNER JOIN sys.index_columns AS x ON x.object_id = i.object_id AND x.index_id = i.index_id
+INNER JOIN sys.columns AS c ON c.object_id = x.object_id AND c.column_id = x.column_id
+WHERE s.name = %s
+  AND o.name = %s
+  AND i.type IN (1, 2)
+  AND i.is_disabled = 0
+  AND x.key_ordinal > 0
+ORDER BY i.index_id, x.key_ordinal"""
+    return Statement(text, (plan.source.schema, table))
+
+
+def no_rows(plan: TablePlan) -> Statement:
+    """Fails where the login may not read a column that extract reads, and reads none."""
+    listed = ",\n".join(f"    t.{quote(column.source_name)}" for column in selected_columns(plan))
+    return Statement(f"SELECT TOP (0)\n{listed}\nFROM {_table(plan, plan.source.table)} AS t")
+
+
 def window_bounds(plan: TablePlan, window: Window) -> tuple[object, object]:
     """`[from, to)` as the window column shows them: dates, naive UTC for offsets, else naive in source.time_zone."""
     column_type = plan.contract.window.column_type

@@ -1,0 +1,74 @@
+"""`tenantdags preflight`: asks the world, with a tenant's connections, whether its runs can work."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tenantdags.cli.options import ProjectOption, counted, problems_shown, root_of
+from tenantdags.model.fields import suggestion
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.project import load_tenant, tenant_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tenantdags.steps.preflight import Finding, World
+
+
+def preflight(tenant: Annotated[str, typer.Argument(help="The tenant.")], project: ProjectOption = None) -> None:
+    """Ask source, keys, landing and Databricks whether a tenant's runs can work. Reads no row, changes nothing."""
+    root = root_of(project)
+    files = tenant_files(root)
+    if tenant not in files:
+        typer.echo(f"no tenant {tenant!r}{suggestion(tenant, files)}", err=True)
+        raise typer.Exit(1)
+    with problems_shown():
+        plans = load_tenant(root, tenant)
+    findings = _findings(plans)
+    typer.echo(summary(findings), err=_failed(findings))
+    if _failed(findings):
+        raise typer.Exit(1)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """`12 ok, 1 warning, 1 failure, 3 not asked`; what there is none of is left out but the first."""
+    found = Counter[str](finding.level for finding in findings)
+    said = [f"{found['ok']} ok"]
+    said += [counted(found[level], noun) for level, noun in (("warn", "warning"), ("FAIL", "failure")) if found[level]]
+    return ", ".join([*said, *([f"{found['-']} not asked"] if found["-"] else [])])
+
+
+def _findings(plans: tuple[TablePlan, ...]) -> list[Finding]:
+    from tenantdags.steps.preflight import preflight as ask
+    from tenantdags.steps.preflight import to_lines
+
+    findings = list(ask(plans, _world()))
+    for line in to_lines(findings):
+        typer.echo(line)
+    return findings
+
+
+def _world() -> World:
+    # Airflow reads it at import; what its clients log of a failure, the findings say better
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
+    from tenantdags.dag import world
+    from tenantdags.steps.preflight import AT, World
+    from tenantdags.steps.source import connect
+
+    return World(
+        connect=lambda plan: partial(connect, world.source_login(plan, AT)),
+        catalogue=lambda plan: world.source_records(plan, AT),
+        key=lambda plan: world.pii_key(plan, AT),
+        container=lambda plan: world.container(plan, AT),
+        statements=lambda plan: world.statements(plan, AT),
+        databricks=lambda plan: world.databricks_call(plan, AT),
+    )
+
+
+def _failed(findings: Sequence[Finding]) -> bool:
+    return any(finding.level == "FAIL" for finding in findings)
