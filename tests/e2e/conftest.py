@@ -1,8 +1,12 @@
-"""One world and two Airflows for every end-to-end test; the search for secrets goes last of all tests."""
+"""One world and two Airflows for every end-to-end test.
+
+The scheduler's tests go first, for the others break the world it runs in; the search for secrets goes last of all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +15,10 @@ from tests.e2e.rig import Rig, Runner
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name == "test_leaks.py")
+    order = {"test_scheduler.py": 1, "test_leaks.py": 3}
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    others = [item for item in items if item.path.parent != Path(__file__).parent]
+    items[:] = [*others, *sorted(here, key=lambda item: order.get(item.path.name, 2))]
 
 
 @pytest.fixture(scope="session")

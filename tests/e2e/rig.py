@@ -136,8 +136,8 @@ class Rig:
         self.airflow.prepare()
         template = self.folder / "migrated.db"
         shutil.copyfile(self.airflow.database, template)
-        self.airflow.up()
         self.runner = Runner(self.folder / "runner", everything, self.world.env(), template)
+        self.airflow.up()
 
     def down(self) -> None:
         self.runner.stop()
