@@ -95,7 +95,7 @@ Memory by number of rows, plain and with a hashed column:
 
 Limits at any number of rows: {LIMIT_PEAK} MB for the task process ({_verdict(peak, LIMIT_PEAK)}) and
 {LIMIT_ABOVE_IDLE} MB above its idle ({_verdict(above, LIMIT_ABOVE_IDLE)}). Idle is a task process with Airflow's task
-runner, the operators, the hook, pyarrow and the driver imported."""
+runner and plugins, the operators, the hook, pyarrow and the driver in memory."""
 
 
 def _rows_per_cpu(one: Measurement) -> float:

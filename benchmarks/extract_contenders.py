@@ -23,15 +23,14 @@ def ours(root: str, table: str) -> Work:
 
     Idle is a task process with everything imported that the step uses.
     """
-    import airflow.sdk.execution_time.task_runner  # noqa: F401 - in memory wherever a task starts
-
-    import tenantdags.dag.operators  # noqa: F401 - the same
+    import tenantdags.dag.operators  # noqa: F401 - in memory wherever a task starts
     from tenantdags.dag import world
     from tenantdags.model.project import load_tenant
     from tenantdags.model.window import day_window
     from tenantdags.steps.extract import extract
     from tenantdags.steps.source import connect
 
+    start_task_process()
     [plan] = [plan for plan in load_tenant(Path(root) / "project", "bench") if plan.table == table]
     now = datetime.now(UTC)
     window = day_window((now - timedelta(days=1)).date(), "UTC")
@@ -101,7 +100,16 @@ def connectorx(root: str) -> Work:
     return work
 
 
+def start_task_process() -> None:
+    """What the task runner does before it looks for its task: its imports, and every plugin for its listeners."""
+    import airflow.sdk.execution_time.task_runner  # noqa: F401 - imported for what it keeps in memory
+    from airflow.sdk.listener import get_listener_manager
+
+    get_listener_manager()
+
+
 def _hook() -> Any:
+    start_task_process()
     from airflow.providers.microsoft.mssql.hooks.mssql import MsSqlHook
 
     hook = MsSqlHook(mssql_conn_id=CONNECTION)

@@ -34,6 +34,7 @@ class ExtractWorld:
         return {
             "AIRFLOW_HOME": str(self.root / "home"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
             "MSSQL_PYTHON_NATIVE_PROVIDER": "msodbcsql18",
             "PYTHONPATH": str(ROOT / "plugins"),

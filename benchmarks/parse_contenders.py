@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.child import Work, cpu_seconds, memory
+from benchmarks.extract_contenders import start_task_process
 
 
 def parse(root: str, kind: str) -> Work:
@@ -42,6 +43,7 @@ def parse(root: str, kind: str) -> Work:
 
 def start(root: str, kind: str, dag_id: str) -> Work:
     """What a task costs before its first line: the worker prepares the bundle and finds the task in its DAG file."""
+    start_task_process()
     folder, files = _prepare(Path(root), kind)
     file = next((file for file in files if file.stem.endswith(dag_id.split("__")[0])), files[0])
 
@@ -53,8 +55,7 @@ def start(root: str, kind: str, dag_id: str) -> Work:
 
 
 def _prepare(root: Path, kind: str) -> tuple[Path, list[Path]]:
-    import airflow.dag_processing.manager
-    import airflow.sdk.execution_time.task_runner  # noqa: F401 - what both processes have in memory before a file
+    import airflow.dag_processing.manager  # noqa: F401 - what the dag processor has in memory before a file
 
     folder = _bundle(root).path if kind == "ours" else root / kind
     if kind == "ours":
