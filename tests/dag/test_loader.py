@@ -63,10 +63,12 @@ def test_a_worker_that_starts_a_task_reads_its_tenant_alone_and_warns_of_nothing
     monkeypatch.setattr(loader, "MANY_DAGS", 1)
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "globex__orders")
     read = []
-    real = loader.load_tenant
-    monkeypatch.setattr(
-        loader, "load_tenant", lambda root, tenant, text: (read.append(tenant), real(root, tenant, text))[1]
-    )
+
+    def load(root, tenant, text):
+        read.append(tenant)
+        return load_tenant(root, tenant, text)
+
+    monkeypatch.setattr("tenantdags.dag.loader.load_tenant", load)
 
     assert list(good_tenants(project)) == ["globex__orders"]
     assert read == ["globex"]

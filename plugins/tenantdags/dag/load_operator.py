@@ -51,6 +51,7 @@ class LoadOperator(DatabricksSubmitRunOperator):
 
         with run.failing(context):
             window = run.run_window(self.plan, context)
+            run.require_same_plan(self.plan, window, context)
             require_table(self.plan, window, world.statements(self.plan, window))
             load_id, url = run.the_manifest(context).load_id, run.told(context, run.UPLOAD, run.MANIFEST_URL)
             found = self._take_run(submit_json(self.plan, window, load_id, url), load_id, window, context)
@@ -66,6 +67,7 @@ class LoadOperator(DatabricksSubmitRunOperator):
             self.run_id = event["run_id"]
             if "unanswered" in event:
                 self._let_go(event["unanswered"], window, context)
+            run.require_same_plan(self.plan, window, context)
             self._finish(self._ask(window, self._hook.get_run, self.run_id), window, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

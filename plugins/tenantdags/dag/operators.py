@@ -31,7 +31,13 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         with run.failing(context):
-            self.step(run.run_window(self.plan, context), context)
+            window = run.run_window(self.plan, context)
+            self.settle_plan(window, context)
+            self.step(window, context)
+
+    def settle_plan(self, window: Window, context: Context) -> None:
+        """What extract remembers, the others compare."""
+        run.require_same_plan(self.plan, window, context)
 
     @abstractmethod
     def step(self, window: Window, context: Context) -> None:
@@ -44,6 +50,9 @@ class StepOperator(BaseOperator):
 
 
 class ExtractOperator(StepOperator):
+    def settle_plan(self, window: Window, context: Context) -> None:
+        run.tell_plan(context, self.plan)
+
     def step(self, window: Window, context: Context) -> None:
         from tenantdags.steps.extract import extract
         from tenantdags.steps.source import connect

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from tenantdags.model.errors import RunError, WindowRefused
+from tenantdags.model.errors import PlanChanged, RunError, WindowRefused
+from tenantdags.model.fingerprint import changed, fingerprints
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window, window_of
 
@@ -26,7 +27,8 @@ CHECK_LOAD, PUBLISH, SUMMARISE = "check_load", "publish", "summarise"
 STEPS = (EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD, CHECK_LOAD, PUBLISH)
 
 # XCom keys
-MANIFEST, REPORT, MANIFEST_URL, LOADED, PUBLISHED = "manifest", "report", "manifest_url", "loaded", "published"
+PLAN, MANIFEST, REPORT, MANIFEST_URL = "plan", "manifest", "report", "manifest_url"
+LOADED, PUBLISHED = "loaded", "published"
 TRY, ERROR, SUMMARY = "try_number", "error", "summary"
 
 
@@ -87,6 +89,22 @@ def _tell_error(context: Context, kind: str, text: str) -> None:
 def told(context: Context, task_id: str, key: str) -> Any:
     """What another task of this run pushed, or None."""
     return context["ti"].xcom_pull(task_ids=task_id, key=key)
+
+
+def tell_plan(context: Context, plan: TablePlan) -> None:
+    """Extract remembers what it worked by, for `require_same_plan`."""
+    context["ti"].xcom_push(PLAN, fingerprints(plan))
+
+
+def require_same_plan(plan: TablePlan, window: Window, context: Context) -> None:
+    """Each task reads the files anew. Raises PlanChanged when they came to say something else about this run's data."""
+    before = told(context, EXTRACT, PLAN)
+    # An extract that told nothing left no manifest either, and whoever needs one says so.
+    parts = changed(before, plan) if before else []
+    if parts:
+        what = f"{', '.join(parts)} changed since extract of this run, so what it staged is not what {plan.file} and "
+        what += f"{plan.contract.file} ask for now."
+        raise PlanChanged(plan.at(window), what, "Clear `extract` with its downstream to run by the files as they are.")
 
 
 def tell_manifest(context: Context, manifest: Manifest) -> None:

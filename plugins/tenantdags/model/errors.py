@@ -20,6 +20,7 @@ TenantDagsError
     ├── DatabricksTimeout    databricks.timeout      retried
     ├── TableBehind          config.invalid          a table, view or container `tenantdags apply` has to make
     ├── WindowRefused        config.invalid          the window may not be run (off the grid, too early, too late)
+    ├── PlanChanged          config.invalid          the files changed under a run, so its steps do not fit together
     ├── ConnectionMissing    config.invalid          an Airflow connection is missing or cannot be read
     └── PublishRefused       publish.refused
 """
@@ -51,9 +52,20 @@ class Problem:
     rule: str
     severity: Literal["error", "warning"] = "error"
 
+    def __post_init__(self) -> None:
+        # a document pasted as a value must neither flood a pull request nor look like several messages
+        object.__setattr__(self, "path", _one_line(self.path, 200))
+        object.__setattr__(self, "text", _one_line(self.text, 600))
+
     def __str__(self) -> str:
         said = [self.path, "warning" if self.severity == "warning" else "", f"{self.text} [{self.rule}]"]
         return f"{self.file}:{self.line}:{self.column}: {': '.join(filter(None, said))}"
+
+
+def _one_line(text: str, limit: int) -> str:
+    """Without line breaks, and cut off behind `limit` characters."""
+    line = text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return line if len(line) <= limit else f"{line[:limit]} …"
 
 
 class ConfigError(TenantDagsError):
@@ -149,6 +161,10 @@ class TableBehind(RunError):
 
 
 class WindowRefused(RunError):
+    kind = "config.invalid"
+
+
+class PlanChanged(RunError):
     kind = "config.invalid"
 
 
