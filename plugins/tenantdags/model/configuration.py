@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,10 +30,21 @@ class Configuration:
 
 def read_configuration(root: Path, name: str, today: date) -> Configuration:
     """Reads and checks everything. Never raises for what stands in a file."""
-    plans, broken = plans_by_tenant(root)
-    problems, warnings = _checked(root, today)
+    problems: tuple[Problem, ...] = ()
+    broken: dict[str, tuple[Problem, ...]] = {}
+    try:
+        project = check_project(root, today)
+        plans, told = _by_tenant(project.plans), project.warnings
+    except ConfigError as error:
+        problems, told = error.problems, error.problems
+        plans, broken = plans_by_tenant(root)
     return Configuration(
-        name=name, plans=plans, broken=broken, problems=problems, warnings=warnings, files=dict(_files(root))
+        name=name,
+        plans=plans,
+        broken=broken,
+        problems=tuple(problem for problem in problems if problem.severity == "error"),
+        warnings=tuple(problem for problem in told if problem.severity == "warning"),
+        files=dict(_files(root)),
     )
 
 
@@ -49,12 +60,11 @@ def plans_by_tenant(root: Path) -> tuple[dict[str, tuple[TablePlan, ...]], dict[
     return plans, broken
 
 
-def _checked(root: Path, today: date) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    try:
-        return (), check_project(root, today).warnings
-    except ConfigError as error:
-        found = error.problems
-        return tuple(p for p in found if p.severity == "error"), tuple(p for p in found if p.severity == "warning")
+def _by_tenant(plans: Iterable[TablePlan]) -> dict[str, tuple[TablePlan, ...]]:
+    found: dict[str, list[TablePlan]] = {}
+    for plan in plans:
+        found.setdefault(plan.tenant, []).append(plan)
+    return {tenant: tuple(its) for tenant, its in found.items()}
 
 
 def _files(root: Path) -> Iterator[tuple[str, bytes]]:

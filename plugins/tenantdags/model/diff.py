@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -110,24 +110,24 @@ def compare(base: Configuration, head: Configuration, now: datetime) -> Diff:
     """`now` (aware) decides what is late and what is next."""
     unknown = {*base.broken, *head.broken}
     before, after = (_comparable(side, unknown) for side in (base, head))
-    changed = tuple(_changed(before, after, now))
+    needs, will_need = (needs_of(side.values()) for side in (before, after))
     return Diff(
         base=base.name,
         head=head.name,
         now=now,
         added=tuple(_new(after[dag], now) for dag in sorted(after.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - after.keys())),
-        changed=changed,
+        changed=tuple(_changed(before, after, now)),
         personal=_personal(before, after),
         sessions=_sessions(before, after, now),
         databricks=_databricks(before, after),
-        needed=_only_in(after, before),
-        freed=tuple(need for need in _only_in(before, after) if need.who == "platform"),
+        needed=_without_new_tables(_only_in(will_need, needs)),
+        freed=tuple(need for need in _only_in(needs, will_need) if need.who == "platform"),
         warnings=_warnings(base, head, before, after),
         broken=tuple(_broken(base, head)),
         problems=_whole_problems(head),
-        reworded=_alike(base, head, before, after, same_file=False),
-        untouched=_alike(base, head, before, after, same_file=True),
+        reworded=_alike(base, head, same_file=False),
+        untouched=_alike(base, head, same_file=True),
         tenants=len(head.tenants),
     )
 
@@ -220,12 +220,15 @@ def _busiest(plans: Plans, now: datetime) -> Counter[str]:
     return most
 
 
-def _only_in(plans: Plans, others: Plans) -> tuple[Need, ...]:
-    known = {(need.kind, need.name) for need in needs_of(others.values())}
-    found = [need for need in needs_of(plans.values()) if (need.kind, need.name) not in known]
-    tables = {need.name for need in found if need.kind == "table"}
-    # a new table comes with its columns
-    return tuple(n for n in found if n.kind != "column" or n.name.rpartition(".")[0] not in tables)
+def _only_in(needs: Sequence[Need], others: Sequence[Need]) -> tuple[Need, ...]:
+    known = {(need.kind, need.name) for need in others}
+    return tuple(need for need in needs if (need.kind, need.name) not in known)
+
+
+def _without_new_tables(needs: Sequence[Need]) -> tuple[Need, ...]:
+    """A new table comes with its columns; only those of an old one are told."""
+    tables = {need.name for need in needs if need.kind == "table"}
+    return tuple(n for n in needs if n.kind != "column" or n.name.rpartition(".")[0] not in tables)
 
 
 def _warnings(base: Configuration, head: Configuration, before: Plans, after: Plans) -> tuple[Problem, ...]:
@@ -254,17 +257,10 @@ def _whole_problems(head: Configuration) -> tuple[Problem, ...]:
     return tuple(problem for problem in head.problems if problem not in told)
 
 
-def _alike(
-    base: Configuration, head: Configuration, before: Plans, after: Plans, *, same_file: bool
-) -> tuple[str, ...]:
+def _alike(base: Configuration, head: Configuration, *, same_file: bool) -> tuple[str, ...]:
     """Tenants of both sides whose plans are equal, and whose own file did (not) change."""
-    both = (head.plans.keys() & base.plans.keys()) - {*base.broken, *head.broken}
-    alike = (t for t in sorted(both) if _of(t, before.values()) == _of(t, after.values()))
+    alike = (t for t in sorted(head.plans.keys() & base.plans.keys()) if base.plans[t] == head.plans[t])
     return tuple(t for t in alike if (_file(base, t) == _file(head, t)) == same_file)
-
-
-def _of(tenant: str, plans: Iterable[TablePlan]) -> list[TablePlan]:
-    return [plan for plan in plans if plan.tenant == tenant]
 
 
 def _file(side: Configuration, tenant: str) -> bytes | None:

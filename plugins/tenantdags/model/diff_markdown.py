@@ -51,4 +51,4 @@ def _block(lines: list[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\w\s.,:/@→()-]", "", text).replace("@", "@\u200b")
+    return re.sub(r"[^\w\s.,:/@→()^-]", "", text).replace("@", "@\u200b")

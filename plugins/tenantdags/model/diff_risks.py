@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from tenantdags.model.configuration import Configuration
 from tenantdags.model.contract import Check
@@ -19,21 +20,25 @@ Finding = tuple[str, Path, str]  # rule, where in the file, what
 
 def risks(base: Configuration, head: Configuration, before: Plans, after: Plans) -> Iterator[Problem]:
     """A warning for every risky change, at its place in a file of `head` (of `base` where the file was deleted)."""
-    documents: dict[str, Document] = {}
+
+    @cache
+    def document_of(file: str) -> Document:
+        return _document(head if file in head.files else base, file)
+
     for dag, old in before.items():
         for file, rule, wanted, text in _findings(old, after.get(dag), head):
-            document = documents.setdefault(file, _document(head if file in head.files else base, file))
-            path = _said_in(document, wanted)
-            yield replace(document.problem(rule, path, text, at_key=True), severity="warning")
+            document = document_of(file)
+            yield replace(document.problem(rule, _said_in(document, wanted), text, at_key=True), severity="warning")
     for file, path, text in _two_majors(before, after):
-        document = documents.setdefault(file, _document(head, file))
-        yield replace(document.problem("CFG907", path, text), severity="warning")
+        yield replace(document_of(file).problem("CFG907", path, text), severity="warning")
 
 
 def _findings(old: TablePlan, new: TablePlan | None, head: Configuration) -> Iterator[tuple[str, str, Path, str]]:
     """(file, rule, where in it, what)"""
     if new is None:
         yield (old.file, *_removed(old, gone=old.file not in head.files))
+        return
+    if new == old:
         return
     yield from ((new.file, *found) for found in _changed(old, new))
     yield from ((DEFAULTS, *found) for found in _moved(old, new))
@@ -72,6 +77,8 @@ def _two_majors(before: Plans, after: Plans) -> Iterator[tuple[str, Path, str]]:
     for plan in after.values():
         views.setdefault(plan.serving, []).append(plan)
     for view, plans in views.items():
+        if len({plan.curated for plan in plans}) == 1:
+            continue
         for plan in plans:
             other = next((p for p in plans if p.curated != plan.curated), None)
             old = before.get(plan.dag_id)
@@ -210,6 +217,8 @@ def _lower(old: Iterable[Check], new: Iterable[Check]) -> Iterator[tuple[Check, 
 
 
 def _lowered(old: Check, new: Check | None) -> str | None:
+    if new == old:
+        return None
     if new is None:
         return "it is no longer checked" if old.severity == "error" else None
     if (old.severity, new.severity) == ("error", "warning"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tenantdags.model.changes import Change
 from tenantdags.model.diff import BrokenTenant, ChangedDag, Diff, Load, NewDag, PersonalColumn
@@ -10,6 +10,7 @@ from tenantdags.model.needs import Need
 
 Section = tuple[str, list[str]]  # title, lines; a line that continues the one above is indented
 MANY = 3
+SHOWN = 12
 WHO = {"platform": "The platform must have before the merge", "apply": "`tenantdags apply` makes before the first run"}
 # differs from DAG to DAG by design, so one changed spread would be a line for each
 _OWN_TO_EACH = "schedule.jitter"
@@ -32,7 +33,8 @@ def summary(diff: Diff) -> str:
         counted(len(diff.warnings), "warning"),
         f"{len(diff.untouched)} of {counted(diff.tenants, 'tenant')} not touched",
     ]
-    broken = [counted(len(diff.broken), "tenant") + " not comparable"] if diff.broken else []
+    tenants = {broken.tenant for broken in diff.broken}
+    broken = [counted(len(tenants), "tenant") + " not comparable"] if tenants else []
     return "; ".join([*counts, *broken])
 
 
@@ -49,7 +51,7 @@ def sections(diff: Diff) -> Iterator[Section]:
         *((title, [_need(need) for need in diff.needed if need.who == who]) for who, title in WHO.items()),
         ("No longer used", list(map(_need, diff.freed))),
         ("Files changed without effect", [f"config/tenants/{tenant}.yaml" for tenant in diff.reworded]),
-        ("Tenants not touched", [", ".join(diff.untouched)] if diff.untouched else []),
+        ("Tenants not touched", [_some(diff.untouched)] if diff.untouched else []),
     ]  # fmt: skip
     return (section for section in found if section[1])
 
@@ -60,7 +62,7 @@ def counted(number: int, noun: str) -> str:
 
 def _broken(broken: Iterable[BrokenTenant]) -> Iterator[str]:
     for one in broken:
-        dags = f": {', '.join(one.dags)}" if one.dags else ""
+        dags = f": {_some(one.dags)}" if one.dags else ""
         if one.side == "head":
             yield f"{one.tenant}, after the merge: its DAGs would be stale until it is mended{dags}"
         else:
@@ -83,7 +85,7 @@ def _changed(changed: Iterable[ChangedDag]) -> Iterator[str]:
         found.setdefault(tuple(_lines_of(dag)), []).append(dag.dag)
     for lines, dags in found.items():
         count = f"{counted(len(dags), 'DAG')}: " if len(dags) > MANY else ""
-        yield f"{count}{', '.join(dags)}"
+        yield f"{count}{_some(dags)}"
         yield from lines
 
 
@@ -106,7 +108,7 @@ def _change(change: Change) -> str:
 
 def _personal(column: PersonalColumn) -> str:
     how = {"hash": "hashed", "keep": "in clear"}[column.handling]
-    return f"{column.table}.{column.column}: {column.category}, {how}; of {', '.join(column.tenants)}"
+    return f"{column.table}.{column.column}: {column.category}, {how}; of {_some(column.tenants)}"
 
 
 def _sessions(load: Load) -> str:
@@ -120,6 +122,12 @@ def _databricks(load: Load) -> str:
 
 def _need(need: Need) -> str:
     return f"{need.kind} {need.name}: {need.what}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """All of a few names; of more, the first ones and how many more: the JSON has them all."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN + 1 else ""
+    return ", ".join(names[:SHOWN] if more else names) + more
 
 
 def _indented(lines: Iterable[str]) -> str:
