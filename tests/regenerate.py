@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "plugins"))
 
 from tenantdags.model.plan_text import to_text  # noqa: E402  # needs the path above
 from tenantdags.model.project import load_project  # noqa: E402  # needs the path above
-from tests import explained, rules_page, tenant_page  # noqa: E402  # needs the path above
+from tests import config_pr_page, explained, rules_page, tenant_page  # noqa: E402  # needs the path above
 from tests.cli import scaffold_cases  # noqa: E402  # needs the path above
 from tests.model import diff_scenarios  # noqa: E402  # needs the path above
 from tests.model.test_diff import WRITERS  # noqa: E402  # needs the path above
@@ -58,7 +58,7 @@ def main() -> None:
     texts = {**goldens, tenant_page.PAGE: tenant_page.page()}
     write(texts)
     # its examples are the messages just written
-    write({rules_page.PAGE: rules_page.page()})
+    write({rules_page.PAGE: rules_page.page(), config_pr_page.PAGE: config_pr_page.page()})
     for path in {*PLANS.glob("*.txt"), *diff_scenarios.GOLDEN.iterdir(), *scaffold_cases.GOLDEN.iterdir()} - set(texts):
         path.unlink()
         print(f"{path.relative_to(ROOT)} removed")
