@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -95,10 +96,16 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: 'Europe' is a folder of the zone database
-        close = get_close_matches(name, available_timezones(), n=1, cutoff=0.5)
+        close = get_close_matches(name[:100], _zones(), n=1, cutoff=0.5)
         hint = f", did you mean '{close[0]}'?" if close else "; write it like 'Europe/Berlin'"
         raise refused("CFG030", f"{name!r} is not a time zone{hint}") from None
     return name
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    # it walks the whole zone database, once for every misspelt zone of a fleet
+    return tuple(sorted(available_timezones()))
 
 
 def _in_range(low: int, high: int) -> Callable[[int], int]:
@@ -204,5 +211,7 @@ FileUrl = Annotated[
     str, AfterValidator(_file_url), WithJsonSchema(_text(r"^file:///[^?#\s]+$", "file:///var/tmp/tenantdags"))
 ]
 Retries = Annotated[int, AfterValidator(_in_range(0, 20)), WithJsonSchema(_whole(0, 20))]
+Priority = Annotated[int, AfterValidator(_in_range(1, 1000)), WithJsonSchema(_whole(1, 1000))]
+Slots = Annotated[int, AfterValidator(_in_range(1, 1000)), WithJsonSchema(_whole(1, 1000))]
 Lookback = Annotated[int, AfterValidator(_in_range(0, 400)), WithJsonSchema(_whole(0, 400))]
 PollSeconds = Annotated[int, AfterValidator(_in_range(1, 600)), WithJsonSchema(_whole(1, 600))]
