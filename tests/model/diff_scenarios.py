@@ -92,7 +92,11 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
         edits=((ACME, "tables:  ", "tables:\n  customers: {contract: customers@1, first_window: 2026-11-20} #"),),
     ),
     "schedule_changed": lambda: Scenario(
-        edits=((ACME, "settle: 3h", "settle: 4h"), (GLOBEX, "tier: silver", "tier: bronze"))
+        edits=(
+            (ACME, "settle: 3h", "settle: 4h"),
+            (GLOBEX, "tier: silver", "tier: bronze"),
+            (NORTHWIND, "tier: bronze", "tier: bronze\npaused_on_creation: true"),
+        )
     ),
     "defaults_changed": lambda: Scenario(
         edits=((DEFAULTS, "lookback: 0", "lookback: 2"), (DEFAULTS, "timeout: 2h", "timeout: 3h"))

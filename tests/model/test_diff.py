@@ -5,13 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from tenantdags.model.changes import changes_between
+from tenantdags.model.changes import area_of, changes_between
 from tenantdags.model.configuration import read_configuration
 from tenantdags.model.diff import compare
 from tenantdags.model.diff_json import to_json
 from tenantdags.model.diff_markdown import LIMIT, MARKER, to_markdown
 from tenantdags.model.diff_text import to_text
+from tenantdags.model.plan_text import to_dict
+from tenantdags.model.rules import RULES
 from tests.model.diff_scenarios import GOLDEN, NOW, ROOT, SCENARIOS, project
+from tests.tenants.cases import cases, project_of
 
 WRITERS = {"txt": to_text, "md": to_markdown, "json": to_json}
 
@@ -29,6 +32,12 @@ def test_a_scenario_is_told_as_in_its_golden_file(name, form, diffs):
 
 def test_every_golden_file_has_a_scenario():
     assert {path.stem for path in GOLDEN.iterdir()} == set(SCENARIOS)
+
+
+def test_every_rule_of_diff_is_told_by_some_scenario(diffs):
+    told = {warning.rule for diff in diffs.values() for warning in diff.warnings}
+
+    assert {rule.id for rule in RULES.values() if rule.told_by == "diff"} - told == set()
 
 
 def test_no_change_is_an_empty_diff_and_every_other_is_not(diffs):
@@ -61,6 +70,24 @@ def test_every_value_that_differs_has_an_area():
     assert {change.area for change in changes} == {
         "tenant", "schedule", "windows", "source", "connections", "contract", "columns", "checks", "deadline", "alerts",
     }  # fmt: skip
+
+
+def test_every_part_of_a_printed_plan_has_an_area():
+    plan = read_configuration(ROOT, "here", NOW.date()).plans["acme"][1]
+    parts = to_dict(plan).keys() - {"dag", "asset"}
+
+    assert {part for part in parts if area_of(part)} == parts
+
+
+@pytest.mark.parametrize("case", [*cases("good"), *cases("bad")], ids=lambda case: case.name)
+def test_no_file_keeps_the_rest_from_being_told(case, tmp_path):
+    head = read_configuration(project_of(case, tmp_path / "head"), "head", NOW.date())
+    base = read_configuration(ROOT, "base", NOW.date())
+    for diff in (compare(base, head, NOW), compare(head, base, NOW)):
+        texts = [write(diff) for write in WRITERS.values()]
+
+        assert all(texts)
+        assert all(tenant in texts[0] for tenant in base.tenants)
 
 
 def test_plans_that_print_alike_and_differ_are_still_told():

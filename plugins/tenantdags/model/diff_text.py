@@ -14,6 +14,7 @@ SHOWN = 12
 WHO = {"platform": "The platform must have before the merge", "apply": "`tenantdags apply` makes before the first run"}
 # differs from DAG to DAG by design, so one changed spread would be a line for each
 _OWN_TO_EACH = "schedule.jitter"
+_NOTES = {"schedule.paused_on_creation": " (counts for new DAGs only)"}
 
 
 def to_text(diff: Diff) -> str:
@@ -100,10 +101,10 @@ def _lines_of(dag: ChangedDag) -> Iterator[str]:
 
 def _change(change: Change) -> str:
     path = change.path.removeprefix(change.area).removeprefix(".")
-    name = f"{path}: " if path else ""
+    name, note = f"{path}: " if path else "", _NOTES.get(change.path, "")
     if change.before is None:
         return f"+ {name}{change.after}"
-    return f"- {name}{change.before}" if change.after is None else f"{name}{change.before} → {change.after}"
+    return f"- {name}{change.before}" if change.after is None else f"{name}{change.before} → {change.after}{note}"
 
 
 def _personal(column: PersonalColumn) -> str:
