@@ -10,6 +10,7 @@ import httpx
 from sandbox.services import SandboxError
 
 FINISHED = ("success", "failed")
+BUSY_TRIES = 20
 Json = dict[str, Any]
 
 
@@ -43,10 +44,13 @@ class AirflowApi:
         return self._call("PATCH", path, json=body)
 
     def _call(self, method: str, path: str, **how: Any) -> Json:
-        answer = self._authorised(method, path, **how)
-        if answer.status_code == 401:
-            self._session.headers.pop("Authorization", None)
+        for _ in range(BUSY_TRIES):
             answer = self._authorised(method, path, **how)
+            if answer.status_code == 401:
+                self._session.headers.pop("Authorization", None)
+            elif answer.status_code != 503:  # 503: SQLite has one writer, and it was another one
+                break
+            time.sleep(0.5)
         if answer.is_error:
             raise SandboxError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         content: Json = answer.json() if answer.content else {}
