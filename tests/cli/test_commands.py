@@ -71,10 +71,10 @@ def test_problems_as_annotations_stand_at_the_lines_of_a_pull_request(project):
 
 
 def test_an_annotation_escapes_what_the_runner_would_read_as_its_own():
-    problem = Problem("a,b:c.yaml", 1, 2, "x", "50% of\r\nlines: yes, all", "CFG012")
+    problem = Problem("a,b:c\n.yaml", 1, 2, "x", "50% of lines: yes, all", "CFG012")
 
-    assert (
-        annotation(problem) == "::error file=a%2Cb%3Ac.yaml,line=1,col=2,title=CFG012::x: 50%25 of%0D%0Alines: yes, all"
+    assert annotation(problem) == (
+        "::error file=a%2Cb%3Ac%0A.yaml,line=1,col=2,title=CFG012::x: 50%25 of lines: yes, all"
     )
 
 
