@@ -76,6 +76,20 @@ def test_what_others_merged_meanwhile_is_not_told_as_taken_back(project):
     assert said["untouched"] == ["globex", "northwind"]
 
 
+def test_a_shallow_merge_is_compared_with_what_it_is_merged_into(project, tmp_path):
+    git(project, "switch", "--quiet", "--create", "branch")
+    edit(project / ACME, "lookback: 3", "lookback: 1")
+    commit(project, "mine")
+    git(project, "switch", "--quiet", "main")
+    edit(project / "config/tenants/globex.yaml", "tier: silver", "tier: gold")
+    commit(project, "another's")
+    git(project, "merge", "--quiet", "--no-ff", "--message", "merge", "branch")
+    git(tmp_path, "clone", "--quiet", "--depth", "2", f"file://{project.parent}", "shallow")
+    done = run("diff", "HEAD^1", "--format", "json", "--project", tmp_path / "shallow/airflow", "--now", NOW)
+
+    assert [dag["dag"] for dag in json.loads(done.stdout)["changed"]] == ["acme__orders"]
+
+
 def test_a_folder_can_be_the_base(project, tmp_path):
     shutil.copytree(project, tmp_path / "before", ignore=shutil.ignore_patterns(".git"))
     (project / "config/tenants/northwind.yaml").unlink()

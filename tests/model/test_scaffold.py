@@ -82,3 +82,12 @@ def test_every_id_stays_text(tenant):
 
     assert said.tenant == tenant
     assert said.source.connection == f"mssql_{tenant}"
+
+
+def test_a_database_named_otherwise_is_left_to_its_author():
+    like = said_by(ROOT, "globex")
+    elsewhere = like.source.model_copy(update={"connection": "erp", "database": "sales_eu"})
+    scaffold = from_like("initech", like.model_copy(update={"source": elsewhere}), known_of(ROOT), FIRST)
+
+    assert scaffold.blanks == ("source.database",)
+    assert "connection: mssql_initech " in scaffold.text

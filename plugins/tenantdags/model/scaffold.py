@@ -90,8 +90,8 @@ def _source(tenant: str, like: Tenant) -> dict[str, Any]:
     if like.source.tenant_column:
         # two tenants of one shared database differ in this alone, and only the source knows it
         return {**source, "tenant_value": None}
-    own = {name: _renamed(source[name], like.tenant, tenant) for name in ("connection", "database")}
-    return {**source, **own}
+    connection = _renamed(source["connection"], like.tenant, tenant) or f"mssql_{tenant}"
+    return {**source, "connection": connection, "database": _renamed(source["database"], like.tenant, tenant)}
 
 
 def _renamed(text: str, old: str, new: str) -> str | None:
