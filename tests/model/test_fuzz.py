@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tenantdags.model.errors import ConfigError
+from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.plan_text import to_text
 from tenantdags.model.project import CONTRACTS, DEFAULTS, GROUPS, TENANTS, check_project, load_project, load_tenant
 from tenantdags.model.rules import RULES
@@ -34,7 +34,9 @@ def project(tmp_path_factory):
 
 def outcome(call, *arguments):
     """What the call returns, or its problems, each in proper form; anything else it raises is the test's failure."""
-    started, problems, found = time.process_time(), (), ()
+    started = time.process_time()
+    problems: tuple[Problem, ...] = ()
+    found = ()
     try:
         found = call(*arguments)
     except ConfigError as error:
