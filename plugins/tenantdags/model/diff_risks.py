@@ -48,7 +48,7 @@ def _findings(old: TablePlan, new: TablePlan | None, head: Configuration) -> Ite
 
 def _document(side: Configuration, file: str) -> Document:
     try:
-        return parse(file, side.files[file].decode())
+        return parse(file, side.files[file].decode(errors="replace"))
     except ConfigError:  # it gave plans, so only a race with an editor can bring us here
         return Document(file, {}, {}, {})
 
@@ -117,7 +117,7 @@ def _major(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
 
 def _grid(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
     was, will = old.schedule, new.schedule
-    told = "published windows keep their bounds, and the first new one overlaps them"
+    told = "published windows keep their bounds, and the first new one may overlap them"
     if will.time_zone != was.time_zone:
         yield (
             "CFG909",

@@ -920,7 +920,7 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
         Rule(
             "CFG909",
             "Windows cut anew",
-            "Another zone or length moves the bounds of all coming windows, and the first overlaps a published one.",
+            "Another zone or length moves the bounds of all coming windows, and the first may overlap a published one.",
             "Keep it, or publish the table as a new major version of its contract.",
             "time_zone: Europe/Berlin",
             told_by="diff",
