@@ -66,6 +66,9 @@ where your branch left it, so what others merged meanwhile is not yours. Lines t
   their first task and say which one is missing.
 - **Tenants not touched** is the proof that your change is yours alone.
 
+`--format json` has every name where the text says "and 12 more", `--format markdown` is the pull request's comment.
+`diff` exits with 0 whatever it has to tell (failing is `check`'s part), and with 2 where BASE cannot be read.
+
 Where a single value comes from is told by `tenantdags plan initech orders --explain`.
 
 ## 4. Open the pull request
