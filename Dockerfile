@@ -28,6 +28,7 @@ ENV PYTHONPATH=/opt/airflow/plugins \
     AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST='[{"name": "tenants", "classpath": "tenantdags.dag.bundle.TenantBundle", "kwargs": {"root": "/opt/airflow"}}]' \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACKS=False \
+    AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL=0 \
     MSSQL_PYTHON_NATIVE_PROVIDER=msodbcsql18 \
     SODA_CORE_TELEMETRY_ENABLED=false \
     DO_NOT_TRACK=1 \

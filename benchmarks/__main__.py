@@ -1,4 +1,4 @@
-"""`python -m benchmarks extract|parse|check`: measure, then write that section of docs/benchmarks.md."""
+"""`python -m benchmarks extract|parse|check|processor`: measure, then write that section of docs/benchmarks.md."""
 
 import argparse
 
@@ -23,6 +23,12 @@ def check(args: argparse.Namespace) -> None:
     write_section("check", section(tenants=args.tenants, tables=args.tables, rounds=args.rounds))
 
 
+def processor(args: argparse.Namespace) -> None:
+    from benchmarks.processor import section
+
+    write_section("processor", section(tenants=args.tenants, tables=args.tables, timeout=args.timeout))
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="benchmark")
@@ -43,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
     checking.add_argument("--tenants", type=int, default=250, help="tenant files (250)")
     checking.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
     checking.set_defaults(action=check)
+
+    processing = commands.add_parser("processor", help="a real dag-processor, from an empty database on")
+    processing.add_argument("--tenants", type=int, default=250, help="tenant files (250)")
+    processing.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
+    processing.add_argument("--timeout", type=float, default=1_800, help="seconds to wait for all of them (1800)")
+    processing.set_defaults(action=processor)
     return top
 
 

@@ -218,6 +218,8 @@ class Airflow:
             "core__load_examples": False,
             # an import error is our text with file, line and remedy; frames above it help nobody
             "core__dagbag_import_error_tracebacks": False,
+            # an edit within 30 s of another would else be parsed, not stored, and not be parsed again for an hour
+            "core__min_serialized_dag_update_interval": 0,
             "core__executor": "LocalExecutor",
             "core__execution_api_server_url": f"{self.url}/execution/",
             # SQLite has one writer: waiting for it is right, failing after its default of 5 s is not

@@ -28,7 +28,7 @@ def test_a_page_without_the_section_is_left_alone(tmp_path):
     assert page.read_text() == "# Top\n"
 
 
-@pytest.mark.parametrize("name", ["extract", "parse"])
+@pytest.mark.parametrize("name", ["extract", "parse", "check", "processor"])
 def test_the_real_page_has_the_section(name):
     text = PAGE.read_text()
 

@@ -41,6 +41,11 @@ def test_nothing_changed_means_nothing_is_parsed_again(bundle):
     assert changed_by(bundle, lambda: None) == []
 
 
+def test_an_edit_is_looked_for_every_few_seconds_unless_the_bundle_is_told_otherwise():
+    assert TenantBundle(name="tenants", root="/x").refresh_interval == 5
+    assert TenantBundle(name="tenants", root="/x", refresh_interval=60).refresh_interval == 60
+
+
 def test_a_touched_file_with_the_same_content_is_not_parsed_again(bundle, project):
     assert changed_by(bundle, (project / "config/tenants/acme.yaml").touch) == []
 

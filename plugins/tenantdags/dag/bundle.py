@@ -47,10 +47,13 @@ def bundle_setting(root: Path) -> str:
 
 
 class TenantBundle(BaseDagBundle):
-    """`root` is the project: the folder that holds config/ and include/."""
+    """`root` is the project: the folder that holds config/ and include/.
 
-    def __init__(self, *, root: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    It is looked at every `refresh_interval` seconds, not at Airflow's 300: here that costs a stat per file.
+    """
+
+    def __init__(self, *, root: str, refresh_interval: int = 5, **kwargs: Any) -> None:
+        super().__init__(refresh_interval=refresh_interval, **kwargs)
         self.root = Path(root).absolute()
 
     @property
