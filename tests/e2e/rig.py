@@ -131,9 +131,9 @@ class Rig:
         everything = self._project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
         scheduled = self._project("scheduled", {"acme": self.scheduled[0].as_of_date}, retries=2)
         _only_table(scheduled / "config/tenants/acme.yaml", "orders")
-        self.tenantdags(everything, "apply")
         self.airflow = Airflow(self.folder / "airflow", scheduled, self.world.env(), settings=_QUICK)
         self.airflow.prepare()
+        self.tenantdags(everything, "apply")
         template = self.folder / "migrated.db"
         shutil.copyfile(self.airflow.database, template)
         self.runner = Runner(self.folder / "runner", everything, self.world.env(), template)
@@ -161,7 +161,7 @@ class Rig:
 
     def tenantdags(self, project: Path, *words: str) -> str:
         program = Path(sys.executable).with_name("tenantdags")
-        env = Airflow(self.folder / "cli", project, self.world.env()).env()
+        env = Airflow(self.folder / "airflow", project, self.world.env()).env()  # whose database has the pools
         done = subprocess.run([program, *words], cwd=project, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

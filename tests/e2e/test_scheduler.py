@@ -117,6 +117,24 @@ def test_a_load_cleared_on_a_published_run_changes_no_row(rig: Rig, api: Airflow
     assert (after.rows, after.keys, after.generation) == (before.rows, before.keys, before.generation + 1)
 
 
+def test_staging_that_is_not_there_any_more_leaves_readers_alone(
+    rig: Rig, api: AirflowApi, caught_up: list[Cell]
+) -> None:
+    cell = caught_up[0]
+    run_id, before = run_id_of(api, cell), rig.recount.visible(cell)
+
+    api.clear_tasks(DAG, run_id, "check_extract")  # a green run has tidied its staged files away
+
+    assert api.wait_for_run(DAG, run_id) == "failed"
+    assert api.states(DAG, run_id) == red_at("check_extract")
+    error = api.xcom(DAG, run_id, "check_extract", "error")
+    assert error["kind"] == "staging.unavailable"
+    assert error["text"].startswith(f"{cell}: staging.unavailable: ")
+    assert "Remedy: " in error["text"]
+    assert api.xcom(DAG, run_id, "summarise", "summary")["outcome"] == "error"
+    assert rig.recount.visible(cell) == before
+
+
 def test_overlapping_backfills_double_nothing(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
     before = [rig.recount.visible(cell) for cell in caught_up]
     one, two, three = (cell.bounds[0] for cell in caught_up)
