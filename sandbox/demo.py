@@ -93,13 +93,15 @@ class Demo:
         return schedule_of(self.project, now)
 
     def _apply(self) -> None:
-        env = Airflow(self.home, self.project, self.world.env()).env()
+        airflow = Airflow(self.home, self.project, self.world.env())
+        airflow.prepare()  # apply makes pools in its database
+        env = airflow.env()
         command = [str(Path(sys.executable).with_name("tenantdags")), "apply"]
         with self.console.status("tenantdags apply"):
             done = subprocess.run(command, cwd=self.project, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SandboxError(f"tenantdags apply failed:\n{done.stdout}{done.stderr}")
-        self._say(f"tenantdags apply: container, schemas, tables and views ({len(done.stdout.splitlines())} steps)")
+        self._say(f"tenantdags apply: container, schemas, tables, views and pools ({len(done.stdout.splitlines())} steps)")
 
     def _start_airflow(self) -> None:
         self.airflow = Airflow(self.home, self.project, self.world.env())

@@ -18,6 +18,7 @@ from tenantdags.model.tenant import (
     Groups,
     Landing,
     Override,
+    Pools,
     Settings,
     Sla,
     Source,
@@ -77,6 +78,7 @@ TITLES: dict[type[BaseModel], str] = {
     Landing: "`landing`",
     Staging: "`staging`",
     Databricks: "`databricks`",
+    Pools: "`pools`",
     Flag: "A flag: `flags.<flag>` of the defaults",
     Groups: "The groups: `config/groups.yaml`",
     Group: "A group: `groups.<group>`",
@@ -85,7 +87,8 @@ KINDS = {
     fields.Name: "name", fields.ConnectionId: "connection id", fields.SqlName: "identifier",
     fields.ContractRef: "`<table>@<major>`", fields.Duration: "duration", fields.PositiveDuration: "duration",
     fields.Clock: "`\"HH:MM\"`", fields.Day: "date", fields.Zone: "time zone", fields.Scalar: "text or number",
-    fields.Retries: "0 to 20", fields.Lookback: "0 to 400", fields.PollSeconds: "1 to 600", fields.FileUrl: "URL",
+    fields.Retries: "0 to 20", fields.Priority: "1 to 1000", fields.Slots: "1 to 1000",
+    fields.Lookback: "0 to 400", fields.PollSeconds: "1 to 600", fields.FileUrl: "URL",
     thresholds.Bound: "number", thresholds.Pair: "`[low, high]`", str: "text", int: "number", bool: "`true` or `false`",
 }  # fmt: skip
 
@@ -118,7 +121,7 @@ def _default(model: type[BaseModel], name: str) -> str:
         return f"`{fields.iso_duration(value)}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return "" if value is None or value == {} or value == () else f"`{value}`"
+    return "" if value in (None, {}, ()) or isinstance(value, BaseModel) else f"`{value}`"
 
 
 def _kind(annotation: Any) -> str:

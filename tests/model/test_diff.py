@@ -69,6 +69,7 @@ def test_every_value_that_differs_has_an_area():
 
     assert {change.area for change in changes} == {
         "tenant", "schedule", "windows", "source", "connections", "contract", "columns", "checks", "deadline", "alerts",
+        "platform",
     }  # fmt: skip
 
 

@@ -7,13 +7,17 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from airflow.models.pool import Pool as AirflowPool
+from airflow.utils.session import create_session
 from azure.storage.blob import BlobServiceClient
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from tenantdags.cli.main import app
 from tenantdags.model.errors import DatabricksSubmit, LandingUnreachable, TableBehind
 from tenantdags.model.sqltype import SqlType
 from tenantdags.steps.apply import World, apply
+from tests.metadata import metadata_database
 from tests.steps.lakehouse import Lakehouse
 from tests.steps.staged import ROOT, good_rows, plan_of
 
@@ -160,10 +164,13 @@ def test_a_wrong_key_or_token_is_said_with_its_remedy(lakehouse, plan):
 
 
 @pytest.fixture
-def connections(lakehouse, monkeypatch):
+def connections(lakehouse, monkeypatch, tmp_path):
+    """And a metadata database, for the pools."""
     monkeypatch.setenv("AIRFLOW_CONN_ADLS_LANDING", json.dumps(lakehouse.adls.connection()))
     monkeypatch.setenv("AIRFLOW_CONN_DATABRICKS_DEFAULT", json.dumps(lakehouse.databricks.connection()))
     monkeypatch.chdir(ROOT)
+    with metadata_database(tmp_path):
+        yield
 
 
 def test_the_command_applies_the_whole_project_through_airflows_connections(lakehouse, connections):
@@ -171,6 +178,38 @@ def test_the_command_applies_the_whole_project_through_airflows_connections(lake
 
     assert (result.exit_code, result.output.splitlines()[-1]) == (0, "applied 9 plans")
     assert "CREATE OR REPLACE VIEW prod.serving.customers_history" in result.output.splitlines()
+    assert [line for line in result.output.splitlines() if line.startswith("pool")] == [
+        "pool curated_customers_v1: 16 slots",
+        "pool curated_order_lines_v1: 16 slots",
+        "pool curated_orders_v1: 16 slots",
+        "pool source_mssql_globex: 4 slots",
+        "pool source_mssql_northwind: 4 slots",
+        "pool source_mssql_shared1: 8 slots",
+    ]
+
+
+def test_pools_are_made_once_brought_to_their_size_and_left_alone_by_a_dry_run(lakehouse, connections):
+    def pools_told(*options: str) -> list[str]:
+        return [line for line in CliRunner().invoke(app, ["apply", *options]).output.splitlines() if "pool " in line]
+
+    assert len(pools_told("--dry-run")) == len(pools_told("--dry-run")) == len(pools_told()) == 6
+    assert pools_told() == []
+    AirflowPool.create_or_update_pool("source_mssql_globex", 99, "by hand", False)
+    assert pools_told() == ["pool source_mssql_globex: 4 slots"]
+    assert pools_told() == []
+
+
+def test_without_a_metadata_database_nothing_is_made(lakehouse, connections, monkeypatch):
+    with create_session() as session:
+        session.execute(text("DROP TABLE slot_pool"))
+
+    result = CliRunner().invoke(app, ["apply"])
+
+    assert (result.exit_code, result.output) == (
+        1,
+        "apply: config.invalid: Airflow's metadata database cannot be read: OperationalError. Remedy: Run this where "
+        "Airflow's configuration is, after `airflow db migrate`.\n",
+    )
 
 
 def test_the_command_says_what_is_wrong_with_a_connection(lakehouse, connections, monkeypatch):

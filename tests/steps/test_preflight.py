@@ -11,6 +11,10 @@ from typer.testing import CliRunner
 
 from sandbox.sqlserver.client import ColumnSpec, IndexSpec
 from tenantdags.cli.main import app
+from tenantdags.dag.pools import make_pool
+from tenantdags.model.pools import pools_of
+from tenantdags.model.project import load_tenant
+from tests.metadata import metadata_database
 from tests.steps import source_world
 from tests.steps.lakehouse import Lakehouse
 
@@ -33,6 +37,8 @@ REST = [
     "ok    container landing     is there, and adls_landing may see it.",
     "ok    warehouse abc123      answers to databricks_default.",
     "ok    notebook              /Workspace/tenantdags/load is deployed.",
+    "ok    pools                 Airflow has curated_customers_v1, curated_order_lines_v1, curated_orders_v1, "
+    "source_mssql_shared1.",
 ]
 KEY = "c2l4dGVlbiB0aW1lcyB0d28gYnl0ZXMgZXhhY3RseSE="
 INDEXES = {
@@ -58,9 +64,18 @@ def server(running):
     running.clear_faults()
 
 
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory):
+    """A metadata database with acme's pools."""
+    with metadata_database(tmp_path_factory.mktemp("airflow")):
+        for pool in pools_of(load_tenant(ROOT, "acme")):
+            make_pool(pool)
+        yield
+
+
 @pytest.fixture
-def connections(running, lakehouse: Lakehouse, monkeypatch):
-    """Sets Airflow's connections; called again, it changes fields of one, or takes it away."""
+def connections(running, lakehouse: Lakehouse, pools, monkeypatch):
+    """Sets Airflow's connections; called again, it changes fields of one."""
     said = {
         "mssql_shared1": running.connection("mssql_shared1"),
         "adls_landing": lakehouse.adls.connection(),
@@ -94,7 +109,10 @@ def project(tmp_path):
 def told(tenant: str = "acme", project: Path = ROOT) -> tuple[int, list[str], str]:
     done = CliRunner().invoke(app, ["preflight", tenant, "--project", str(project)])
     assert done.exit_code in (0, 1), done.output
-    return done.exit_code, done.stdout.splitlines(), done.stderr
+    lines = done.stdout.splitlines()
+    # whatever Airflow logs in a process that imported it before the command did, comes before the first finding
+    found = [n for n, line in enumerate(lines) if line.startswith(("ok    ", "warn  ", "FAIL  "))]
+    return done.exit_code, lines[found[0] if found else 0 :], done.stderr
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -104,7 +122,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def test_a_tenant_whose_world_is_ready(server, connections):
-    assert told() == (0, [*SOURCE, *REST, "10 ok, 1 warning"], "")
+    assert told() == (0, [*SOURCE, *REST, "11 ok, 1 warning"], "")
 
 
 def test_a_login_that_is_refused_leaves_the_tables_unasked_and_the_rest_asked(server, connections):
@@ -112,7 +130,7 @@ def test_a_login_that_is_refused_leaves_the_tables_unasked_and_the_rest_asked(se
 
     code, lines, said = told()
 
-    assert (code, said) == (1, "4 ok, 1 failure, 3 not asked\n")
+    assert (code, said) == (1, "5 ok, 1 failure, 3 not asked\n")
     # the rest of the line is the driver's, which says more at a process's first refusal than later
     assert lines[0].startswith("FAIL  source mssql_shared1  the source refused the login or the read: ")
     assert lines[1:] == [
@@ -130,7 +148,7 @@ def test_a_database_without_snapshots_is_told_with_the_statement_that_allows_the
 
     code, lines, said = told()
 
-    assert (code, said) == (1, "4 ok, 1 failure, 3 not asked\n")
+    assert (code, said) == (1, "5 ok, 1 failure, 3 not asked\n")
     assert lines[:2] == [
         "FAIL  source mssql_shared1  the source database shared_sales does not allow SNAPSHOT isolation "
         "(snapshot_isolation_state OFF).",
@@ -150,7 +168,7 @@ def test_without_snapshots_by_choice_it_is_a_warning(server, connections, projec
         "warn  source mssql_shared1  the login opens shared_sales; read_committed is asked for, so totals and rows are "
         "not reconciled.",
         "                            Remedy: Allow SNAPSHOT isolation in shared_sales and leave source.isolation out.",
-        *SOURCE[1:], *REST, "9 ok, 2 warnings",
+        *SOURCE[1:], *REST, "10 ok, 2 warnings",
     ]  # fmt: skip
 
 
@@ -178,7 +196,7 @@ def test_columns_that_are_not_the_contracts_and_an_index_that_is_missing(server,
         f"warn  index order_lines     {slow}",
         f"                            Remedy: {remedy}",
         *REST,
-    ], "7 ok, 2 warnings, 1 failure\n")  # fmt: skip
+    ], "8 ok, 2 warnings, 1 failure\n")  # fmt: skip
 
 
 def test_a_table_that_the_login_does_not_see(server, connections, project):
@@ -186,7 +204,7 @@ def test_a_table_that_the_login_does_not_see(server, connections, project):
 
     _, lines, said = told(project=project)
 
-    assert said == "7 ok, 2 failures\n"
+    assert said == "8 ok, 2 failures\n"
     assert (
         "FAIL  table orders          dbo.Ordres is not what orders@1 says: dbo.Ordres: no such table, or the login may "
         "not see it." in lines
@@ -202,7 +220,8 @@ def test_keys_landing_and_databricks_are_each_judged(server, connections, lakeho
         "FAIL  key pii_acme                the password of connection pii_acme is not base64 of 32 bytes.",
         "                                  Remedy: Store one made by `openssl rand -base64 32` and a new key_id.",
         "warn  container landing-of-later  does not exist yet at adls_landing.",
-        "                                  Remedy: `tenantdags apply` makes it; run it before the first run.",
+        "                                  Remedy: `tenantdags apply` makes what is missing; run it before the first "
+        "run.",
         "FAIL  warehouse abc123            Databricks refused the token (HTTP 403).",
         "                                  Remedy: Put a valid token into the Airflow connection 'databricks_default'; "
         "its principal needs CAN USE on SQL warehouse abc123.",
@@ -210,7 +229,8 @@ def test_keys_landing_and_databricks_are_each_judged(server, connections, lakeho
         "HTTP 403.",
         "                                  Remedy: Check host and token of connection databricks_default and its "
         "rights on the path.",
-    )], "6 ok, 2 warnings, 3 failures\n")  # fmt: skip
+        *wider(REST[-1:], 6),
+    )], "7 ok, 2 warnings, 3 failures\n")  # fmt: skip
 
 
 def test_a_wrong_storage_key_and_a_notebook_that_is_not_deployed(server, connections, project):
@@ -219,9 +239,9 @@ def test_a_wrong_storage_key_and_a_notebook_that_is_not_deployed(server, connect
 
     code, lines, said = told(project=project)
 
-    assert (code, said) == (1, "8 ok, 1 warning, 2 failures\n")
+    assert (code, said) == (1, "9 ok, 1 warning, 2 failures\n")
     assert any(line.startswith("FAIL  container landing     adls_landing does not answer for it: ") for line in lines)
-    assert lines[-2:] == [
+    assert lines[-3:-1] == [
         "FAIL  notebook              /Workspace/tenantdags/laod does not exist.",
         "                            Remedy: Deploy include/notebooks as its databricks.yml says.",
     ]
@@ -234,8 +254,21 @@ def test_no_secret_is_told(server, connections, lakehouse):
 
     _, lines, said = told()
 
-    assert said == "0 ok, 5 failures, 3 not asked\n"
+    assert said == "1 ok, 5 failures, 3 not asked\n"
     assert not [word for word in passwords if word in "\n".join(lines)]
+
+
+def test_pools_that_airflow_lacks_or_has_in_another_size(server, connections, project):
+    edit(project / "config/defaults.yaml", "mssql_shared1: 8", "mssql_shared1: 9")
+
+    code, lines, _ = told(project=project)
+
+    assert code == 0
+    assert lines[-3:] == [
+        "warn  pools                 Airflow lacks, or has in another size: source_mssql_shared1.",
+        "                            Remedy: `tenantdags apply` makes what is missing; run it before the first run.",
+        "10 ok, 2 warnings",
+    ]
 
 
 def test_a_tenant_that_does_not_exist_or_is_broken_is_not_asked_about(project):

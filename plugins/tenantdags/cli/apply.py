@@ -1,4 +1,4 @@
-"""`tenantdags apply`: makes containers, tables, log and views for all tenants. Alone in needing connections."""
+"""`tenantdags apply`: makes containers, tables, log, views and pools for all tenants."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import typer
 from tenantdags.cli.options import ProjectOption, problems_shown, root_of
 from tenantdags.model.errors import RunError
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.pools import pools_of
 from tenantdags.model.project import load_project
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be made, and make nothing.")]
 
 
 def apply(project: ProjectOption = None, dry_run: DryRun = False) -> None:
-    """Make or extend everything the plans need in ADLS and Databricks. Safe to repeat; one at a time."""
+    """Make or extend everything the plans need in ADLS, Databricks and Airflow. Safe to repeat; one at a time."""
     with problems_shown():
         plans = load_project(root_of(project)).plans
     try:
@@ -28,8 +29,14 @@ def apply(project: ProjectOption = None, dry_run: DryRun = False) -> None:
 
 def _apply(plans: tuple[TablePlan, ...], dry_run: bool) -> None:
     from tenantdags.dag import world
+    from tenantdags.dag.pools import make_pool, pools_behind
     from tenantdags.steps.apply import World
     from tenantdags.steps.apply import apply as make
 
+    pools = pools_behind(pools_of(plans), "apply")
     clients = World(lambda plan: world.container(plan, "apply"), lambda plan: world.statements(plan, "apply"))
     make(plans, clients, typer.echo, dry_run=dry_run)
+    for pool in pools:
+        typer.echo(str(pool))
+        if not dry_run:
+            make_pool(pool)

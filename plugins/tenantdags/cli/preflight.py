@@ -57,6 +57,7 @@ def _world() -> World:
     # Airflow reads it at import; what its clients log of a failure, the findings say better
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     from tenantdags.dag import world
+    from tenantdags.dag.pools import pools_behind
     from tenantdags.steps.preflight import AT, World
     from tenantdags.steps.source import connect
 
@@ -67,6 +68,7 @@ def _world() -> World:
         container=lambda plan: world.container(plan, AT),
         statements=lambda plan: world.statements(plan, AT),
         databricks=lambda plan: world.databricks_call(plan, AT),
+        pools_behind=lambda pools: pools_behind(pools, AT),
     )
 
 

@@ -23,12 +23,15 @@ from tenantdags.dag.operators import (
     SummariseOperator,
     UploadOperator,
 )
+from tenantdags.dag.priority import InTimeFirst
 from tenantdags.dag.timetable import TenantTimetable
 from tenantdags.model.plan import SlaPlan, TablePlan
 from tenantdags.model.window import day_window
 
 EXTRACT_TIMEOUT = timedelta(hours=6)
 STEP_TIMEOUT = timedelta(hours=1)
+# By name: of an object in default_args Airflow would store the address in memory, a new DAG version at every parse.
+_PRIORITY = f"{InTimeFirst.__module__}.{InTimeFirst.__qualname__}"
 
 
 def build_dags(plans: Iterable[TablePlan]) -> list[DAG]:
@@ -37,11 +40,13 @@ def build_dags(plans: Iterable[TablePlan]) -> list[DAG]:
 
 def build_dag(plan: TablePlan) -> DAG:
     with DAG(**_settings(plan)) as dag:
-        extract = ExtractOperator(plan=plan, task_id=run.EXTRACT, execution_timeout=EXTRACT_TIMEOUT)
+        extract = ExtractOperator(
+            plan=plan, task_id=run.EXTRACT, execution_timeout=EXTRACT_TIMEOUT, pool=plan.pools.source
+        )
         check_extract = CheckExtractOperator(plan=plan, task_id=run.CHECK_EXTRACT)
         upload = UploadOperator(plan=plan, task_id=run.UPLOAD)
         # Waiting for Databricks happens in the triggerer, under the plan's own timeout.
-        load = LoadOperator(plan=plan, task_id=run.LOAD)
+        load = LoadOperator(plan=plan, task_id=run.LOAD, pool=plan.pools.curated)
         check_load = CheckLoadOperator(plan=plan, task_id=run.CHECK_LOAD)
         publish = PublishOperator(plan=plan, task_id=run.PUBLISH, outlets=[outlet(plan)])
         summarise = SummariseOperator(plan=plan, task_id=run.SUMMARISE)
@@ -71,6 +76,8 @@ def _settings(plan: TablePlan) -> dict[str, Any]:
         "default_args": {
             "owner": plan.contract.owner or plan.group,
             "retries": schedule.retries,
+            "priority_weight": schedule.priority,
+            "weight_rule": _PRIORITY,
             "execution_timeout": STEP_TIMEOUT,
         },
         "description": plan.contract.purpose,

@@ -38,12 +38,13 @@ _AREAS: dict[str, Area] = {
     "staging": "platform",
     "landing": "platform",
     "databricks": "platform",
+    "pools": "platform",
     "flags": "flags",
 }
 # these follow from the tenant, the catalog and the contract, and change with them alone
 _DERIVED = (
     "dag", "tenant.id", "tenant.file", "contract.file", "landing.prefix", "databricks.curated", "databricks.serving",
-    "databricks.publish_log", "asset",
+    "databricks.publish_log", "pools.source", "pools.curated", "asset",
 )  # fmt: skip
 # lists whose entries come and go one by one; of others the whole is told
 _ENTRIES = ("alerts", "contract.rights")

@@ -122,7 +122,7 @@ def compare(base: Configuration, head: Configuration, now: datetime) -> Diff:
         sessions=_sessions(before, after, now),
         databricks=_databricks(before, after),
         needed=_without_new_tables(_only_in(will_need, needs)),
-        freed=tuple(need for need in _only_in(needs, will_need) if need.who == "platform"),
+        freed=tuple(need for need in _only_in(needs, will_need) if need.who == "platform" or need.kind == "pool"),
         warnings=_warnings(base, head, before, after),
         broken=tuple(_broken(base, head)),
         problems=_whole_problems(head),

@@ -39,6 +39,8 @@ def _needs(plan: TablePlan) -> Iterator[tuple[str, str, str, str]]:
     if plan.pii_connection and any(column.hashed for column in plan.contract.columns):
         yield "key", plan.pii_connection, f"generic: hashes personal columns ({_KEY})", "platform"
     yield from _databricks(plan)
+    yield "pool", plan.pools.source, f"{plan.pools.source_slots} slots: extracts at once", "apply"
+    yield "pool", plan.pools.curated, f"{plan.pools.curated_slots} slots: loads at once", "apply"
     yield "container", plan.landing.container, "the landing zone's", "apply"
 
 

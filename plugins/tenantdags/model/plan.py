@@ -21,6 +21,7 @@ class SchedulePlan:
     jitter: timedelta
     paused_on_creation: bool
     retries: int
+    priority: int = 100  # the tier's: where slots are short, the higher goes first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,16 @@ class DatabricksPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolsPlan:
+    """The Airflow pools that extract and load take a slot of, and how many slots each has for all tenants."""
+
+    source: str
+    source_slots: int
+    curated: str
+    curated_slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlaPlan:
     """Exactly one of ready_by (tenant's zone, the day after the window's as_of_date) and within (after its end)."""
 
@@ -113,6 +124,7 @@ class TablePlan:
     staging: StagingPlan
     landing: LandingPlan
     databricks: DatabricksPlan
+    pools: PoolsPlan
     checks: tuple[Check, ...]  # the contract's, with the tenant's thresholds and severities
     lookback: int
     pii_connection: str | None

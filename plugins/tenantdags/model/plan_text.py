@@ -49,6 +49,7 @@ def to_dict(plan: TablePlan) -> dict[str, Any]:
             **_plain(plan.databricks), "curated": plan.curated, "serving": plan.serving,
             "publish_log": plan.databricks.publish_log,
         },
+        "pools": _plain(plan.pools),
         "asset": plan.asset_uri,
         "lookback": plan.lookback,
         **_plain_if(pii_connection=plan.pii_connection, sla=_plain(plan.sla) if plan.sla else None),

@@ -95,7 +95,7 @@ def _tenant(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
 
 
 def _schedule(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
-    for name in ("every", "settle", "paused_on_creation", "retries"):
+    for name in ("every", "settle", "paused_on_creation", "retries", "priority"):
         yield ("schedule", name), trail.setting(name)
     yield ("schedule", "time_zone"), _first(trail.tenant("time_zone"))
     yield ("schedule", "first_window"), _first(trail.table("first_window"), trail.tenant("first_window"))
@@ -159,6 +159,12 @@ def _platform(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
     for name in ("curated", "serving"):
         yield ("databricks", name), _derived(catalog, contract)
     yield ("databricks", "publish_log"), _derived(catalog)
+    connection = trail.tenant("source", "connection")
+    own = trail.defaults("pools", "connections", trail.plan.source.connection)
+    yield ("pools", "source"), _derived(connection)
+    yield ("pools", "source_slots"), _first(own, trail.defaults("pools", "source"))
+    yield ("pools", "curated"), _derived(contract)
+    yield ("pools", "curated_slots"), _first(trail.defaults("pools", "curated"))
     yield ("asset",), _derived(catalog, contract, trail.tenant("tenant"))
 
 

@@ -18,6 +18,7 @@ from tenantdags.model.plan import (
     AlertPlan,
     DatabricksPlan,
     LandingPlan,
+    PoolsPlan,
     SchedulePlan,
     SlaPlan,
     SourcePlan,
@@ -34,6 +35,8 @@ UNSAID = Settings.model_validate(
         "paused_on_creation": False,
     }
 )  # fmt: skip
+NORMAL = 100  # the priority of a tier that says none
+_NO_TIER = Tier()
 Finding = tuple[str, Path, str]  # rule, where, what
 _COUNTED = ("unique", "row_count", "null_count", "invalid_count")
 _PERCENT = ("null_percent", "invalid_percent")
@@ -57,10 +60,13 @@ class Inputs:
     def contract(self) -> Contract:
         return self.contracts[self.said.contract]
 
+    @property
+    def tier(self) -> Tier:
+        return self.defaults.tiers.get(self.tenant.tier, _NO_TIER)
+
     def setting(self, name: str) -> Any:
         """Table over tenant over tier over defaults; the first that says it wins, whole."""
-        tier = self.defaults.tiers.get(self.tenant.tier, Tier())
-        levels: tuple[Settings, ...] = (self.said, self.tenant, tier, self.defaults, UNSAID)
+        levels: tuple[Settings, ...] = (self.said, self.tenant, self.tier, self.defaults, UNSAID)
         return next((v for level in levels if (v := getattr(level, name)) is not None), None)
 
     @property
@@ -81,7 +87,8 @@ def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
         tenant=tenant.tenant, tenant_name=tenant.name, group=tenant.group, tier=tenant.tier, table=inputs.table,
         file=inputs.file, contract=contract, schedule=_schedule(inputs), source=_source(inputs),
         staging=StagingPlan(url=inputs.defaults.staging.url, keep_failed=inputs.defaults.staging.keep_failed),
-        landing=_landing(inputs), databricks=_databricks(inputs.defaults), checks=checks,
+        landing=_landing(inputs), databricks=_databricks(inputs.defaults),
+        pools=_pools(inputs), checks=checks,
         lookback=inputs.setting("lookback"), pii_connection=tenant.pii_key, sla=_sla(inputs), alerts=_alerts(inputs),
         flags=_flags(inputs),
     )  # fmt: skip
@@ -119,6 +126,7 @@ def _schedule(inputs: Inputs) -> SchedulePlan:
         jitter=jitter_of(inputs.tenant.tenant, inputs.table, inputs.setting("jitter")),
         paused_on_creation=inputs.setting("paused_on_creation"),
         retries=inputs.setting("retries"),
+        priority=inputs.tier.priority or NORMAL,
     )
 
 
@@ -140,6 +148,16 @@ def _landing(inputs: Inputs) -> LandingPlan:
 def _databricks(defaults: Defaults) -> DatabricksPlan:
     return DatabricksPlan(
         **{name: getattr(defaults.databricks, name) for name in type(defaults.databricks).model_fields}
+    )
+
+
+def _pools(inputs: Inputs) -> PoolsPlan:
+    pools, connection, contract = inputs.defaults.pools, inputs.tenant.source.connection, inputs.contract
+    return PoolsPlan(
+        source=f"source_{connection}",
+        source_slots=pools.connections.get(connection, pools.source),
+        curated=f"curated_{contract.table}_v{contract.major}",
+        curated_slots=pools.curated,
     )
 
 

@@ -21,8 +21,10 @@ from tenantdags.model.fields import (
     Name,
     PollSeconds,
     PositiveDuration,
+    Priority,
     Retries,
     Scalar,
+    Slots,
     SqlName,
     Strict,
     WarehouseId,
@@ -164,6 +166,10 @@ class Tenant(Settings):
 class Tier(Settings):
     """What tenants of one tier share."""
 
+    priority: Priority | None = Field(
+        None, description="Where slots are short, the tier with the higher number goes first. Unsaid: 100."
+    )
+
 
 class Staging(Strict):
     """Where a run leaves its files until they are landed."""
@@ -189,6 +195,16 @@ class Databricks(Strict):
     compute: Compute = Field(description="`serverless`, or the id of an existing cluster.")
     poll_seconds: PollSeconds = Field(15, description="How often a running load is asked for its state.")
     timeout: PositiveDuration = Field(description="A load that runs longer is cancelled.")
+
+
+class Pools(Strict):
+    """How many tasks may be at one thing at once, whatever waits. `tenantdags apply` makes the pools in Airflow."""
+
+    source: Slots = Field(4, description="Extracts that read through one source connection at once.")
+    connections: dict[ConnectionId, Slots] = Field(
+        default_factory=dict, description="The same for single source connections, by their id."
+    )
+    curated: Slots = Field(16, description="Loads that append to one curated table at once.")
 
 
 class Flag(Strict):
@@ -221,3 +237,4 @@ class Defaults(Settings):
     landing: Landing = Field(description="Where loads are kept.")
     staging: Staging = Field(description="Where files wait.")
     databricks: Databricks = Field(description="Where loads run.")
+    pools: Pools = Field(default_factory=Pools, description="How much runs at once.")

@@ -14,6 +14,7 @@ from azure.storage.blob import ContainerClient
 
 from tenantdags.model.errors import ConnectionMissing, RunError
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.pools import Pool, pools_of
 from tenantdags.steps import source, tsql
 from tenantdags.steps.drift import compare, found_columns
 from tenantdags.steps.extract import Catalogue, require_database
@@ -23,7 +24,7 @@ from tenantdags.steps.statements import ApiError, Call, Statements
 
 Level = Literal["ok", "warn", "FAIL", "-"]
 AT = "preflight"
-APPLY = "`tenantdags apply` makes it; run it before the first run."
+APPLY = "`tenantdags apply` makes what is missing; run it before the first run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class World:
     container: Callable[[TablePlan], ContainerClient]
     statements: Callable[[TablePlan], Statements]
     databricks: Callable[[TablePlan], Call]
+    pools_behind: Callable[[Sequence[Pool]], Sequence[Pool]]
 
 
 def preflight(plans: Sequence[TablePlan], world: World) -> Iterator[Finding]:
@@ -59,6 +61,7 @@ def preflight(plans: Sequence[TablePlan], world: World) -> Iterator[Finding]:
     yield _asked(f"container {plans[0].landing.container}", lambda: _container(plans[0], world))
     yield _asked(f"warehouse {plans[0].databricks.warehouse_id}", lambda: _warehouse(plans[0], world))
     yield _asked("notebook", lambda: _notebook(plans[0], world))
+    yield _asked("pools", lambda: _pools(plans, world))
 
 
 def to_lines(findings: Sequence[Finding]) -> list[str]:
@@ -194,3 +197,13 @@ def _notebook(plan: TablePlan, world: World) -> Finding:
             "FAIL", "", f"{path} is a {found.get('object_type')}, no notebook.", "Deploy include/notebooks there."
         )
     return Finding("ok", "", f"{path} is deployed.")
+
+
+def _pools(plans: Sequence[TablePlan], world: World) -> Finding:
+    """Airflow starts no task of a pool that it does not have, and fails none either."""
+    wanted = pools_of(plans)
+    behind = world.pools_behind(wanted)
+    if behind:
+        names = ", ".join(pool.name for pool in behind)
+        return Finding("warn", "", f"Airflow lacks, or has in another size: {names}.", APPLY)
+    return Finding("ok", "", f"Airflow has {', '.join(pool.name for pool in wanted)}.")
