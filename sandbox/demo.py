@@ -101,7 +101,8 @@ class Demo:
             done = subprocess.run(command, cwd=self.project, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SandboxError(f"tenantdags apply failed:\n{done.stdout}{done.stderr}")
-        self._say(f"tenantdags apply: container, schemas, tables, views and pools ({len(done.stdout.splitlines())} steps)")
+        steps = len(done.stdout.splitlines())
+        self._say(f"tenantdags apply: container, schemas, tables, views and pools ({steps} steps)")
 
     def _start_airflow(self) -> None:
         self.airflow = Airflow(self.home, self.project, self.world.env())
