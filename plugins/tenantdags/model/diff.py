@@ -183,13 +183,22 @@ def _personal_columns(plans: Plans) -> set[tuple[str, str, str, str, str]]:
 
 
 def _sessions(before: Plans, after: Plans, now: datetime) -> tuple[Load, ...]:
-    """One run per DAG is active, and reads in one session: so many are open when all run at once."""
+    """One run per DAG is active, and reads in one session, for which it holds a slot of the source's pool."""
     counts = _counts(before, after, lambda plan: plan.source.connection, lambda plan: 1)
+    slots = [{plan.source.connection: plan.pools.source_slots for plan in side.values()} for side in (before, after)]
     hours = [_busiest(side, now) for side in (before, after)]
+    loads = (
+        Load(
+            connection=connection,
+            before=min(was, slots[0].get(connection, 0)),
+            after=min(will, slots[1].get(connection, 0)),
+            busiest_hour_before=hours[0][connection],
+            busiest_hour_after=hours[1][connection],
+        )
+        for connection, was, will in counts
+    )
     return tuple(
-        Load(connection=c, before=b, after=a, busiest_hour_before=hours[0][c], busiest_hour_after=hours[1][c])
-        for c, b, a in counts
-        if (b, hours[0][c]) != (a, hours[1][c])
+        load for load in loads if (load.before, load.busiest_hour_before) != (load.after, load.busiest_hour_after)
     )
 
 
