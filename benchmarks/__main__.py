@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     reading.set_defaults(action=extract)
 
     parsing = commands.add_parser("parse", parents=[common], help="parsing thousands of DAGs, against other factories")
-    parsing.add_argument("--tenants", type=int, default=250, help="tenant files (250)")
+    parsing.add_argument("--tenants", type=int, nargs="*", default=[5, 50, 250], help="tenant files (5 50 250)")
     parsing.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
     parsing.set_defaults(action=parse)
 

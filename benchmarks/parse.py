@@ -1,8 +1,8 @@
-"""Thousands of DAGs: ours against a plain loop with the same tasks and against dag-factory."""
+"""Thousands of DAGs: ours against a plain loop with the same tasks, against dag-factory and against Blueprint."""
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,30 @@ from benchmarks.parse_world import STEPS, make_world
 from benchmarks.same_tasks import PROJECT
 
 HERE = "benchmarks.parse_contenders"
-LABELS = {"ours": "tenantdags, one loader per tenant", "loop": "plain loop, one file", "dag_factory": "dag-factory 1.1"}
+LABELS = {
+    "ours": "tenantdags, one loader per tenant", "loop": "plain loop, one file", "dag_factory": "dag-factory 1.1",
+    "blueprint": "Blueprint 0.5",
+}  # fmt: skip
+PACKAGES = {"dag_factory": "dagfactory", "blueprint": "blueprint"}
 BENCH = ROOT / ".bench"
 
 
-def section(tenants: int, tables: int, rounds: int) -> str:
-    """Measure and tell. Raises ContenderError when a contender made other DAGs than the others."""
-    if not (BENCH / "dagfactory").exists():
-        raise ContenderError("dag-factory is not in .bench; `make bench` puts it there")
+def section(tenants: Sequence[int], tables: int, rounds: int) -> str:
+    """Measure fleets of so many tenants, and tell. Raises ContenderError when a contender made other DAGs."""
+    for package in PACKAGES.values():
+        if not (BENCH / package).exists():
+            raise ContenderError(f"{package} is not in .bench; `make bench` puts it there")
+    return "\n\n".join([_about(rounds), *(_fleet(number, tables, rounds) for number in tenants)])
+
+
+def _fleet(tenants: int, tables: int, rounds: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         make_world(Path(folder), tenants, tables)
         parsed = interleave(_contenders("parse", Path(folder)), rounds)
         last = f"t{tenants - 1:03}__table{tables - 1:02}"
         started = interleave(_contenders("start", Path(folder), dag_id=last), rounds)
     _require_same(parsed, tenants * tables)
-    return _text(parsed, started, rounds)
+    return _text(parsed, started)
 
 
 def _contenders(function: str, root: Path, **arguments: str) -> dict[str, dict[str, Any]]:
@@ -40,7 +49,11 @@ def _contenders(function: str, root: Path, **arguments: str) -> dict[str, dict[s
 
 def _env(root: Path, kind: str) -> dict[str, str]:
     """dag-factory alone sees .bench, or its Airflow plugin would load, and cost, in every contender's process."""
-    path = [str(BENCH)] if kind == "dag_factory" else []
+    alone = root / "only_blueprint"
+    alone.mkdir(exist_ok=True)
+    if not (alone / "blueprint").is_symlink():
+        (alone / "blueprint").symlink_to(BENCH / "blueprint")
+    path = {"dag_factory": [str(BENCH)], "blueprint": [str(alone), str(ROOT)]}.get(kind, [])
     return {
         PROJECT: str(root / "project"),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), *path]),
@@ -61,31 +74,38 @@ def _require_same(parsed: Mapping[str, Measurement], dags: int) -> None:
             raise ContenderError(f"{label} made {one.result}, not {dags} DAGs of {len(STEPS)} tasks")
 
 
-def _text(parsed: Mapping[str, Measurement], started: Mapping[str, Measurement], rounds: int) -> str:
-    dags = next(iter(parsed.values())).result["dags"]
-    ours, loop, factory = (parsed[label].numbers for label in LABELS.values())
-    return f"""## parse: {dags:,} DAGs of {len(STEPS)} tasks
+def _about(rounds: int) -> str:
+    return f"""## parse: thousands of DAGs of {len(STEPS)} tasks
 
 {stamp()} Medians of {rounds} rounds.
 
 One pass over every DAG file as Airflow's dag processor makes it: each file in a fork of a process that has Airflow in
 memory, first the DAG objects (build), then their serialised form. Ours reads and validates every tenant file and every
 contract it names; the loop reads the same tenant files with PyYAML, takes ready plans and builds the same DAGs with the
-same code; dag-factory reads YAML with the same operators, without deadlines and teardown, for which it has no words.
+same code; dag-factory reads YAML with the same operators, without deadlines and teardown, for which it has no words;
+Blueprint reads a YAML file per DAG, with our DAG arguments and the same operators, without teardown.
+
+A task's start is what it costs before its first line: the worker prepares the bundle and finds its task in the file.
+
+Airflow gives up on a file after 30 s of import or 50 s in all (both lifted here), so the longest file is what limits
+the number of DAGs: ours grows with one tenant's tables, not with the number of tenants."""
+
+
+def _text(parsed: Mapping[str, Measurement], started: Mapping[str, Measurement]) -> str:
+    dags = next(iter(parsed.values())).result["dags"]
+    build = {kind: parsed[label].numbers["build_cpu"] for kind, label in LABELS.items()}
+    return f"""### {dags:,} DAGs
 
 {table(["factory", "files", "build CPU-s", "serialise CPU-s", "longest file s", "peak RSS MB", "JSON bytes per DAG"],
        [_parse_row(label, one) for label, one in parsed.items()])}
 
-What a task costs before its first line: the worker prepares the bundle and finds its task in the DAG file.
-
-{table(["factory", "CPU-s", "seconds", "peak RSS MB", "DAGs built"],
+{table(["start of a task", "CPU-s", "seconds", "peak RSS MB", "DAGs built"],
        [_start_row(label, one) for label, one in started.items()])}
 
-Building takes {ours["build_cpu"] / loop["build_cpu"]:.2f} × the CPU of the plain loop and
-{ours["build_cpu"] / factory["build_cpu"]:.2f} × that of dag-factory; starting a task takes
-{_start_ratio(started, "loop"):.3f} × and {_start_ratio(started, "dag_factory"):.3f} ×. Airflow gives up on a
-file after 30 s of import or 50 s in all (both lifted here), so the longest file is what limits the number of DAGs: ours
-grows with one tenant's tables, not with the number of tenants."""
+Building takes {build["ours"] / build["loop"]:.2f} × the CPU of the plain loop,
+{build["ours"] / build["dag_factory"]:.2f} × that of dag-factory and {build["ours"] / build["blueprint"]:.2f} × that of
+Blueprint; starting a task takes {_start_ratio(started, "loop"):.3f} ×, {_start_ratio(started, "dag_factory"):.3f} × and
+{_start_ratio(started, "blueprint"):.3f} ×."""
 
 
 def _parse_row(label: str, one: Measurement) -> list[str]:

@@ -1,4 +1,4 @@
-"""The same thousands of DAGs three times: tenant files behind the bundle, a plain loop, and dag-factory's YAML."""
+"""The same thousands of DAGs four times: tenant files, a plain loop, dag-factory's YAML and Blueprint's."""
 
 import shutil
 from pathlib import Path
@@ -39,10 +39,17 @@ from dagfactory import load_yaml_dags
 
 load_yaml_dags(globals_dict=globals(), dags_folder={folder!r})
 '''
+BLUEPRINT = '''\
+"""Every DAG that Blueprint finds in the YAML files of a folder; Airflow sees one DAG file."""
+
+from blueprint import build_all_airflow_dags
+
+build_all_airflow_dags({folder!r}, discover_entry_points=False)
+'''
 
 
 def make_world(root: Path, tenants: int, tables: int) -> None:
-    """Folders project/ (config and contracts), loop/ and dag_factory/ below `root`."""
+    """Folders project/ (config and contracts), loop/, dag_factory/ and blueprint/ below `root`."""
     names = [f"t{number:03}" for number in range(tenants)]
     make_project(root / "project", names, [f"table{number:02}" for number in range(tables)])
     _one_file(root / "loop", LOOP.format(tenants=str(root / "project" / "config" / "tenants")))
@@ -50,6 +57,7 @@ def make_world(root: Path, tenants: int, tables: int) -> None:
     for name in names:
         text = yaml.safe_dump(_factory_dags(name, tables), sort_keys=False)
         (root / "dag_factory" / f"{name}.yaml").write_text(text)
+    _blueprint(root / "blueprint", names, [f"table{number:02}" for number in range(tables)])
 
 
 def make_project(root: Path, names: list[str], tables: list[str]) -> None:
@@ -104,3 +112,23 @@ def _factory_dag(tenant: str, table: str) -> dict[str, object]:
         "tags": [f"tenant:{tenant}", f"table:{table}", "tier:gold"],
         "tasks": tasks,
     }
+
+
+def _blueprint(root: Path, names: list[str], tables: list[str]) -> None:
+    """One YAML file per DAG is Blueprint's rule; the templates lie beside them."""
+    _one_file(root, BLUEPRINT.format(folder=str(root / "dags")))
+    (root / "dags").mkdir()
+    shutil.copy(ROOT / "benchmarks" / "blueprint_templates.py", root / "dags")
+    for tenant in names:
+        for table in tables:
+            text = yaml.safe_dump(_blueprint_dag(tenant, table), sort_keys=False)
+            (root / "dags" / f"{tenant}__{table}.dag.yaml").write_text(text)
+
+
+def _blueprint_dag(tenant: str, table: str) -> dict[str, object]:
+    about = {"tenant": tenant, "table": table}
+    steps, before = {}, list[str]()
+    for step, operator in STEPS.items():
+        steps[step] = {"blueprint": "table_step", "depends_on": before, "operator": operator, **about}
+        before = [step]
+    return {"dag_id": f"{tenant}__{table}", **about, "steps": steps}
