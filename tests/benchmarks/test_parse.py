@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.measure import ContenderError, Measurement, measure
-from benchmarks.parse import BENCH, LABELS, _contenders, _require_same
+from benchmarks.parse import BENCH, LABELS, PACKAGES, _contenders, _require_same
 from benchmarks.parse_world import STEPS, make_world
 
 pytestmark = pytest.mark.airflow
@@ -18,8 +18,8 @@ def world(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", LABELS)
 def test_a_factory_makes_every_dag(world, kind):
-    if kind == "dag_factory" and not BENCH.exists():
-        pytest.skip("dag-factory is installed by make bench only")
+    if kind in PACKAGES and not (BENCH / PACKAGES[kind]).exists():
+        pytest.skip(f"{PACKAGES[kind]} is installed by make bench only")
     parsed = measure(**_contenders("parse", world)[LABELS[kind]])
 
     _require_same({kind: parsed}, 6)
