@@ -65,7 +65,7 @@ def test_a_source_that_refuses_the_login(rig: Rig, runner: Runner, cell: Cell) -
     with connection(rig, "mssql_northwind", password="Wrong-Password-1"):
         outcome = runner.run(cell)
 
-    assert_refused(rig, cell, outcome, "extract", "source.permission", "northwind_reader")
+    assert_refused(rig, cell, outcome, "extract", "source.permission", "connection mssql_northwind")
     assert_told(rig, cell, outcome, "error")
     assert "Wrong-Password-1" not in outcome.log
 
@@ -118,7 +118,7 @@ def test_a_landing_zone_that_cannot_be_reached(rig: Rig, runner: Runner, cell: C
     with connection(rig, "adls_landing", host="http://127.0.0.1:9/sandbox"):
         outcome = runner.run(cell)
 
-    assert_refused(rig, cell, outcome, "extract", "landing.unreachable", "Connection refused")
+    assert_refused(rig, cell, outcome, "extract", "landing.unreachable", "Connection refused", "adls_landing")
     assert_logged_in_full(outcome)
 
 
@@ -144,7 +144,7 @@ def test_a_notebook_path_that_is_missing(rig: Rig, runner: Runner, cell: Cell) -
     with runner.config(DEFAULTS, "notebook: /Workspace/tenantdags/load", "notebook: /Workspace/tenantdags/lod"):
         outcome = runner.run(cell)
 
-    assert_refused(rig, cell, outcome, "load", "databricks.run", "/Workspace/tenantdags/lod")
+    assert_refused(rig, cell, outcome, "load", "databricks.run", "/Workspace/tenantdags/lod", "bundle deploy")
     assert_told(rig, cell, outcome, "error")
 
 

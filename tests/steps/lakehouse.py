@@ -61,7 +61,7 @@ class Lakehouse:
 
     def landing(self, plan: TablePlan) -> Landing:
         root = f"abfss://{plan.landing.container}@{self.adls.account}.dfs.core.windows.net"
-        return Landing(self.container(plan), root, first_wait=0.05)
+        return Landing(self.container(plan), root, plan.landing.connection, first_wait=0.05)
 
     def world(self) -> World:
         return World(self.container, lambda plan: self.statements())

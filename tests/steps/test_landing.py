@@ -62,7 +62,7 @@ def staging(tmp_path):
 def _landing(adls, name, **options):
     client = ContainerClient(adls.url, name, credential=adls.key)
     root = f"abfss://{name}@{adls.account}.dfs.core.windows.net/"
-    return Landing(client, root, **{"first_wait": 0.05, "read_timeout": 5, **options})
+    return Landing(client, root, "adls_landing", **{"first_wait": 0.05, "read_timeout": 5, **options})
 
 
 def _staged(
@@ -233,7 +233,7 @@ def test_a_storm_that_does_not_end_is_told_as_unreachable(adls, landing, staging
 def test_a_wrong_key_is_told_without_showing_it(adls, container, staging):
     wrong = "d3JvbmcgYWNjb3VudCBrZXk="
     client = ContainerClient(adls.url, container.container_name, credential=wrong)
-    landing = Landing(client, "abfss://x@y", first_wait=0.05)
+    landing = Landing(client, "abfss://x@y", "adls_landing", first_wait=0.05)
 
     with pytest.raises(LandingUnreachable) as caught:
         landing.upload(PLAN, WINDOW, _staged(staging), staging)
@@ -245,7 +245,7 @@ def test_a_wrong_key_is_told_without_showing_it(adls, container, staging):
 
 def test_nobody_at_the_port_is_told_as_unreachable(staging):
     client = ContainerClient("http://127.0.0.1:9/nobody", "landing", credential="d3JvbmcgYWNjb3VudCBrZXk=")
-    landing = Landing(client, "abfss://x@y", first_wait=0.05)
+    landing = Landing(client, "abfss://x@y", "adls_landing", first_wait=0.05)
 
     with pytest.raises(LandingUnreachable, match="landing cannot be reached"):
         landing.published(PLAN, WINDOW)

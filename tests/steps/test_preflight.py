@@ -134,8 +134,8 @@ def test_a_login_that_is_refused_leaves_the_tables_unasked_and_the_rest_asked(se
     # the rest of the line is the driver's, which says more at a process's first refusal than later
     assert lines[0].startswith("FAIL  source mssql_shared1  the source refused the login or the read: ")
     assert lines[1:] == [
-        "                            Remedy: Correct login and password of the connection, or grant it CONNECT and "
-        "SELECT on the table.",
+        "                            Remedy: Correct login and password of connection mssql_shared1, or grant it "
+        "CONNECT and SELECT on the table.",
         "-     table customers       not asked, for the source could not be read.",
         "-     table orders          not asked, for the source could not be read.",
         "-     table order_lines     not asked, for the source could not be read.",

@@ -180,7 +180,7 @@ class Meeting(Landing):
 
 def meeting(lakehouse, plan, barrier) -> Meeting:
     usual = lakehouse.landing(plan)
-    found = Meeting(lakehouse.container(plan), usual.abfss_root, first_wait=0.05)
+    found = Meeting(lakehouse.container(plan), usual.abfss_root, "adls_landing", first_wait=0.05)
     found.barrier = barrier
     return found
 
@@ -208,7 +208,7 @@ def test_an_endless_conflict_is_told_not_hidden(lakehouse, plan, window, loaded)
         def swap_published(self, plan, window, file, expected):
             raise LandingConflict(plan.at(window), "another run published this window.", "Clear `publish`.")
 
-    landing = Losing(lakehouse.container(plan), lakehouse.landing(plan).abfss_root)
+    landing = Losing(lakehouse.container(plan), lakehouse.landing(plan).abfss_root, "adls_landing")
 
     with pytest.raises(LandingConflict):
         lakehouse.publish(plan, window, *loaded(FIRST), landing)

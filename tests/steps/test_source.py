@@ -17,6 +17,7 @@ from tenantdags.steps import source
 from tenantdags.steps.source import SourceLogin, typed, typed_errors
 
 WHERE = "acme orders 2026-11-20"
+CONNECTION = "mssql_shared1"
 SERVER = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
 
 
@@ -59,7 +60,7 @@ OFF = (
     ],
 )
 def test_a_drivers_error_is_typed(error, kind):
-    found = typed(error, WHERE)
+    found = typed(error, WHERE, CONNECTION)
 
     assert type(found) is kind
     assert str(found).startswith(f"{WHERE}: {kind.kind}: ")
@@ -67,15 +68,20 @@ def test_a_drivers_error_is_typed(error, kind):
 
 
 def test_a_broken_connection_is_told_by_its_text_though_pymssql_repeats_an_old_number():
-    assert type(typed(dblib(18456, "Unable to connect: TDS server is unavailable"), WHERE)) is SourceUnreachable
+    assert (
+        type(typed(dblib(18456, "Unable to connect: TDS server is unavailable"), WHERE, CONNECTION))
+        is SourceUnreachable
+    )
 
 
 def test_the_cure_of_switched_off_snapshots_names_the_database():
-    assert "ALTER DATABASE [shared_sales] SET ALLOW_SNAPSHOT_ISOLATION ON" in str(typed(odbc("x", OFF), WHERE))
+    assert "ALTER DATABASE [shared_sales] SET ALLOW_SNAPSHOT_ISOLATION ON" in str(
+        typed(odbc("x", OFF), WHERE, CONNECTION)
+    )
 
 
 def test_no_value_of_a_row_gets_into_the_message_or_the_chain():
-    with pytest.raises(RunError) as caught, typed_errors(WHERE):
+    with pytest.raises(RunError) as caught, typed_errors(WHERE, CONNECTION):
         raise odbc("Invalid character value for cast specification", "Conversion failed converting 'anna@example.de'")
 
     assert "anna@example.de" not in str(caught.value)
@@ -84,7 +90,7 @@ def test_no_value_of_a_row_gets_into_the_message_or_the_chain():
 
 
 def test_other_errors_pass_as_they_are():
-    with pytest.raises(ZeroDivisionError), typed_errors(WHERE):
+    with pytest.raises(ZeroDivisionError), typed_errors(WHERE, CONNECTION):
         raise ZeroDivisionError
 
 

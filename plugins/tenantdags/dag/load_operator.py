@@ -139,6 +139,8 @@ class LoadOperator(DatabricksSubmitRunOperator):
         said = redact(output.get("error") or state.state_message or "it gave no reason").rstrip(".")
         what = f"run {found['run_id']} of {self.plan.databricks.notebook} ended {ended}: {said}."
         remedy = f"Look at {found['run_page_url']}; clear `load` when the cause is gone."
+        if said.startswith("Unable to access the notebook"):  # the path or a right is missing
+            remedy = "Run `databricks bundle deploy` in include/notebooks or correct databricks.notebook; clear `load`."
         kind = DatabricksTimeout if ended == "TIMEDOUT" else DatabricksRun
         return kind(self.plan.at(window), what, remedy)
 

@@ -66,7 +66,7 @@ def landing(plan: TablePlan, at: At = "") -> Landing:
     from tenantdags.steps.landing import Landing
 
     client = container(plan, at)
-    return Landing(client, abfss_root(plan, client))
+    return Landing(client, abfss_root(plan, client), plan.landing.connection)
 
 
 def container(plan: TablePlan, at: At = "") -> ContainerClient:

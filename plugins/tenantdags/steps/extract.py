@@ -54,7 +54,7 @@ def extract(
     warnings, tenant_type = preflight(plan, window, catalogue)
     load_id = new_load_id(now())
     with _load_folder(staging, plan, window, load_id) as folder:
-        with source.session(connect, plan.source.isolation, where) as session:
+        with source.session(connect, plan.source.isolation, where, plan.source.connection) as session:
             extracted_at = now()
             totals = _totals(plan, window, session, tenant_type)
             conform = Conform(plan, where, key)
@@ -112,7 +112,7 @@ def require_key(plan: TablePlan, window: Window, key: PiiKey | None) -> None:
 def preflight(plan: TablePlan, window: Window, catalogue: Catalogue) -> tuple[tuple[str, ...], SqlType | None]:
     """(warnings, the tenant column's type). Raises DriftBreaking with every difference, or SnapshotOff."""
     where = plan.at(window)
-    with source.typed_errors(where):
+    with source.typed_errors(where, plan.source.connection):
         found = found_columns(catalogue(tsql.catalogue_columns(plan)))
         state = catalogue(tsql.snapshot_state())
     require_database(plan, where, state)

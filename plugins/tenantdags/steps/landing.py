@@ -56,9 +56,15 @@ class Landing:
     """
 
     def __init__(
-        self, client: ContainerClient, abfss_root: str, *, first_wait: float = 1.0, read_timeout: float = 60
+        self,
+        client: ContainerClient,
+        abfss_root: str,
+        connection_id: str,
+        *,
+        first_wait: float = 1.0,
+        read_timeout: float = 60,
     ) -> None:
-        self.abfss_root, self._first_wait = abfss_root.rstrip("/"), first_wait
+        self.abfss_root, self._first_wait, self._connection_id = abfss_root.rstrip("/"), first_wait, connection_id
         self._client = ContainerClient.from_container_url(
             client.url,
             credential=client.credential,
@@ -214,7 +220,7 @@ class Landing:
         except (ResourceExistsError, ResourceModifiedError):
             raise
         except AzureError as error:
-            raise _unreachable(where, error) from None
+            raise _unreachable(where, error, self._connection_id) from None
 
     @staticmethod
     def _published_path(plan: TablePlan, window: Window) -> str:
@@ -227,15 +233,23 @@ def qa_folder(plan: TablePlan, window: Window) -> str:
     return f"_qa/tenant_id={plan.tenant}/table={plan.contract.table}{grid_cell}"
 
 
-def _unreachable(where: str, error: AzureError) -> RunError:
+def _unreachable(where: str, error: AzureError, connection_id: str) -> RunError:
     """Status and code alone: an error's full text may hold signatures."""
-    remedy = "The task is retried; if it stays so, check the connection's host and the account's firewall."
+    remedy = f"The task is retried; if it stays so, check the host of connection {connection_id} and the firewall."
     if not isinstance(error, HttpResponseError) or error.status_code is None:
-        return LandingUnreachable(where, f"landing cannot be reached: {redact(error.message, 200)}.", remedy)
+        return LandingUnreachable(where, f"landing cannot be reached: {redact(_reason(error), 200)}.", remedy)
     code = _code(error) or error.reason
     if error.status_code in (401, 403):
-        remedy = "Correct the key of the landing connection, or grant it Storage Blob Data Contributor."
+        remedy = f"Correct the key of connection {connection_id}, or grant it Storage Blob Data Contributor."
     return LandingUnreachable(where, f"landing answered {error.status_code} {code}.", remedy)
+
+
+def _reason(error: AzureError) -> str:
+    """The innermost text of errors that wrap each other as their first argument."""
+    innermost: object = error.inner_exception or error
+    while isinstance(innermost, Exception) and innermost.args:
+        innermost = innermost.args[0]
+    return str(innermost)
 
 
 def _code(error: AzureError) -> str | None:

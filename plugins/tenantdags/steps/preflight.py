@@ -90,10 +90,10 @@ def _not_asked(plan: TablePlan) -> Iterator[Finding]:
 def _login(plan: TablePlan, world: World) -> Finding:
     """Through both drivers a run uses: extract's own, and the hook's of the catalogue."""
     where, database = plan.at(AT), plan.source.database
-    with source.typed_errors(where):
+    with source.typed_errors(where, plan.source.connection):
         state = world.catalogue(plan)(tsql.snapshot_state())
     require_database(plan, where, state)
-    with source.session(world.connect(plan), plan.source.isolation, where) as session:
+    with source.session(world.connect(plan), plan.source.isolation, where, plan.source.connection) as session:
         session.rows(tsql.snapshot_state())
     if plan.source.isolation == "snapshot":
         return Finding("ok", "", f"the login opens {database}, which allows SNAPSHOT isolation.")
@@ -109,14 +109,14 @@ def _table(plan: TablePlan, world: World) -> Iterator[Finding]:
 
 
 def _columns(plan: TablePlan, world: World) -> Finding:
-    with source.typed_errors(plan.at(AT)):
+    with source.typed_errors(plan.at(AT), plan.source.connection):
         found = found_columns(world.catalogue(plan)(tsql.catalogue_columns(plan)))
     drift = compare(plan, found)
     name, ref = f"{plan.source.schema}.{plan.source.table}", plan.contract.ref
     if drift.breaking:
         remedy = "Correct the source, or publish a contract version that matches it."
         return Finding("FAIL", "", f"{name} is not what {ref} says: {'; '.join(drift.breaking)}.", remedy)
-    with source.session(world.connect(plan), plan.source.isolation, plan.at(AT)) as session:
+    with source.session(world.connect(plan), plan.source.isolation, plan.at(AT), plan.source.connection) as session:
         session.rows(tsql.no_rows(plan))
     if drift.warnings:
         remedy = "Runs go on; add to the contract what shall be loaded."
@@ -129,7 +129,7 @@ def _index(plan: TablePlan, world: World) -> Finding:
     if rule.column is None:
         return Finding("ok", "", "none is needed: the whole table is read each time.")
     table = rule.parent.table if rule.parent else plan.source.table
-    with source.typed_errors(plan.at(AT)):
+    with source.typed_errors(plan.at(AT), plan.source.connection):
         rows = world.catalogue(plan)(tsql.indexed_columns(plan, table))
     wanted = [name for name in (plan.source.tenant_column, rule.column) if name]
     name = next((index for index, keys in _indexes(rows).items() if _serves(keys, wanted)), None)

@@ -139,9 +139,11 @@ class Session:
 
 
 @contextmanager
-def session(connect: Callable[[], Connection], isolation: str, where: str) -> Iterator[Session]:
+def session(
+    connect: Callable[[], Connection], isolation: str, where: str, connection_id: str
+) -> Iterator[Session]:
     """A transaction at the plan's isolation, its errors typed. Left by an exception, it is rolled back by closing."""
-    with typed_errors(where):
+    with typed_errors(where, connection_id):
         connection = connect()
         try:
             opened = Session(connection)
@@ -156,12 +158,12 @@ def session(connect: Callable[[], Connection], isolation: str, where: str) -> It
 
 
 @contextmanager
-def typed_errors(where: str) -> Iterator[None]:
-    """Turns what pymssql and mssql-python raise into our errors."""
+def typed_errors(where: str, connection_id: str) -> Iterator[None]:
+    """Turns what pymssql and mssql-python raise into our errors, which name the Airflow connection."""
     try:
         yield
     except (mssql_python.exceptions.Exception, pymssql.Error) as error:
-        raise typed(error, where) from None  # the driver's text may quote a row's value
+        raise typed(error, where, connection_id) from None  # the driver's text may quote a row's value
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ _RULES = (
         (229, 230, 300, 916, 4060, 18452, 18456, 18470, 18486, 18487, 18488, 40615),
         ("Invalid authorization specification", "Login failed", "permission was denied", "Cannot open database"),
         "the source refused the login or the read: {text}.",
-        "Correct login and password of the connection, or grant it CONNECT and SELECT on the table.",
+        "Correct login and password of connection {connection}, or grant it CONNECT and SELECT on the table.",
     ),
     _Rule(
         DriftBreaking,
@@ -219,11 +221,11 @@ _UNREACHABLE = _Rule(
     ("Unable to connect", "Net-Lib error", "DBPROCESS is dead", "Client unable to establish connection",
      "Communication link failure", "Login timeout expired", "Connection timeout expired"),
     "the source could not be read to the end: {text}.",
-    "The task is retried; if it stays so, check host, port, firewall and TLS settings of the connection.",
+    "The task is retried; if it stays so, check host, port, firewall and TLS settings of connection {connection}.",
 )  # fmt: skip
 
 
-def typed(error: Exception, where: str) -> RunError:
+def typed(error: Exception, where: str, connection_id: str) -> RunError:
     """Our error for a driver's. Anything unknown counts as unreachable: retried, never half a file.
 
     Broken connections are told by their text alone: pymssql then repeats the number of some earlier error.
@@ -233,7 +235,8 @@ def typed(error: Exception, where: str) -> RunError:
         (r for r in (_UNREACHABLE, *_RULES) if number in r.numbers or any(p in text for p in r.phrases)), _UNREACHABLE
     )
     shown = (redact(text, 300) if rule.kind is BadValue or rule is _UNREACHABLE else text[:300]).rstrip(". ")
-    return rule.kind(where, rule.what.format(text=shown), rule.remedy.format(database=_database(text)))
+    remedy = rule.remedy.format(database=_database(text), connection=connection_id)
+    return rule.kind(where, rule.what.format(text=shown), remedy)
 
 
 def snapshot_off(where: str, database: str, state: str) -> SnapshotOff:
