@@ -58,9 +58,12 @@ class Runner:
         self.airflow.prepare(template)
         self.log_file = home / "logs" / "in_process.log"
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(RUNNER)], env=self.airflow.env(), cwd=home,
+            return subprocess.Popen(
+                [sys.executable, str(RUNNER)], env=self.airflow.env(), cwd=self.airflow.home,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
 
@@ -94,6 +97,11 @@ class Runner:
             yield
         finally:
             path.write_text(before)
+
+    def restart(self) -> None:
+        """A process without the last one's past, as every task of a real Airflow starts in one."""
+        self.stop()
+        self._process = self._start()
 
     def stop(self) -> None:
         assert self._process.stdin

@@ -68,6 +68,7 @@ def test_a_source_that_refuses_the_login(rig: Rig, runner: Runner, cell: Cell) -
     assert_refused(rig, cell, outcome, "extract", "source.permission", "connection mssql_northwind")
     assert_told(rig, cell, outcome, "error")
     assert "Wrong-Password-1" not in outcome.log
+    runner.restart()  # or pymssql repeats the number of this error with the next one
 
 
 def test_a_source_without_snapshot_isolation(rig: Rig, runner: Runner, cell: Cell) -> None:
