@@ -55,7 +55,8 @@ class World:
             service.wait_ready()
             say(f"{service.name}: ready (pid {service.info()['pid']}, port {service.info()['port']})")
         self.write_env()
-        say(f"connections: {self.env_file}")
+        file = self.env_file
+        say(f"connections: {file.relative_to(ROOT) if file.is_relative_to(ROOT) else file}")
 
     def down(self, say: Callable[[str], None] = lambda line: None) -> None:
         """End exactly the processes that up() started. Data stays."""
