@@ -43,13 +43,15 @@ class AirflowApi:
     def patch(self, path: str, body: Json) -> Json:
         return self._call("PATCH", path, json=body)
 
-    def _call(self, method: str, path: str, **how: Any) -> Json:
+    def _call(self, method: str, path: str, on_busy: Callable[[], object] | None = None, **how: Any) -> Json:
         for _ in range(BUSY_TRIES):
             answer = self._authorised(method, path, **how)
             if answer.status_code == 401:
                 self._session.headers.pop("Authorization", None)
             elif answer.status_code != 503:  # 503: SQLite has one writer, and it was another one
                 break
+            elif on_busy:
+                on_busy()
             time.sleep(0.5)
         if answer.is_error:
             raise SandboxError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
@@ -106,7 +108,14 @@ class AirflowApi:
         behavior = "completed" if again else "none"
         body = {"dag_id": dag_id, "from_date": first.isoformat(), "to_date": last.isoformat(),
                 "reprocess_behavior": behavior, "max_active_runs": active_runs}  # fmt: skip
-        return self.post("/backfills", body)
+        return self._call("POST", "/backfills", lambda: self._drop_backfills(dag_id, first, last), json=body)
+
+    def _drop_backfills(self, dag_id: str, first: datetime, last: datetime) -> None:
+        """Airflow commits a backfill before its runs: what a busy SQLite left has none, and stands in the way."""
+        for found in self.get("/backfills", dag_id=dag_id)["backfills"]:
+            dates = tuple(datetime.fromisoformat(found[key]) for key in ("from_date", "to_date"))
+            if found["completed_at"] is None and dates == (first, last):
+                self._call("PUT", f"/backfills/{found['id']}/cancel")
 
     def trigger(self, dag_id: str, **body: Any) -> Json:
         return self.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None, **body})
