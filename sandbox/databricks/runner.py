@@ -36,6 +36,7 @@ class Zygote:
         self.process: asyncio.subprocess.Process | None = None
         self.pids: dict[str, int] = {}
         self.ends: dict[str, asyncio.Future[int]] = {}
+        self.doomed: set[str] = set()
 
     async def start(self) -> None:
         if self.process is None or self.process.returncode is not None:
@@ -64,6 +65,11 @@ class Zygote:
             os.killpg(pid, number)
         return pid is not None
 
+    def kill(self, spec_file: Path) -> None:
+        """Kill the process of the spec and whatever it started; one that is still to come is killed as it comes."""
+        self.doomed.add(str(spec_file))
+        self.signal(spec_file, signal.SIGKILL)
+
     async def stop(self) -> None:
         if self.process is not None and self.process.returncode is None:
             assert self.process.stdin is not None
@@ -76,6 +82,8 @@ class Zygote:
             message = json.loads(line)
             if "pid" in message:
                 self.pids[message["spec"]] = message["pid"]
+                if message["spec"] in self.doomed:
+                    self.kill(Path(message["spec"]))
             elif "exit" in message:
                 self._settle(message["spec"], message["exit"])
         for spec in list(self.ends):
@@ -83,6 +91,7 @@ class Zygote:
 
     def _settle(self, spec: str, code: int) -> None:
         self.pids.pop(spec, None)
+        self.doomed.discard(spec)
         self.ends.pop(spec).set_result(code)
 
 
@@ -187,7 +196,7 @@ class Runner:
         await asyncio.wait([ending], timeout=seconds or None)
         if not ending.done():
             handle.timed_out = True
-            self.zygote.signal(spec_file, signal.SIGKILL)
+            self.zygote.kill(spec_file)
         await ending
         if harm is not None:
             harm.cancel()
@@ -233,7 +242,7 @@ class Runner:
 
     def _kill(self, handle: Handle) -> None:
         for spec in handle.specs:
-            self.zygote.signal(spec, signal.SIGKILL)
+            self.zygote.kill(spec)
 
     def _interrupted(self, handle: Handle, task: Run) -> bool:
         if handle.cancelled:

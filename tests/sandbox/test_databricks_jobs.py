@@ -226,6 +226,18 @@ def test_cancel_kills_the_notebooks_process(cloud, manifest):
     assert not process.is_running()
 
 
+def test_a_run_cancelled_at_its_very_start_ends_too(cloud, manifest):
+    for _ in range(5):
+        cloud.databricks.fault("slow_run", seconds=60)
+        run_id = hook().submit_run({"tasks": [task(manifest)]})
+
+        hook().cancel_run(run_id)
+
+        assert finish(run_id, seconds=5)["state"]["result_state"] == "CANCELED"
+        cloud.databricks.clear_faults()
+    assert notebook_processes(cloud.databricks) == []
+
+
 @pytest.mark.parametrize("where", ["run", "task"])
 def test_a_timeout_ends_the_run(cloud, manifest, where):
     cloud.databricks.fault("slow_run", seconds=60)
