@@ -5,70 +5,62 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-import httpx
-
 from sandbox.services import SandboxError
+from tenantdags.model.errors import AirflowBusy, AirflowError
+from tenantdags.steps.airflow_answers import FINISHED, Json
+from tenantdags.steps.airflow_api import AirflowApi as Client
+from tenantdags.steps.airflow_api import AirflowLogin
 
-FINISHED = ("success", "failed")
+__all__ = ["FINISHED", "AirflowApi", "Json", "wait_for"]
+
 BUSY_TRIES = 20
-Json = dict[str, Any]
 
 
 class AirflowApi:
     """A logged-in user of one Airflow. Every refusal of the server is a SandboxError with the server's words."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self.url, self._login = url, {"username": user, "password": password}
-        self._session = httpx.Client(trust_env=False)  # a proxy of the environment must not see loopback calls
+        self.url, self.client = url, Client(AirflowLogin(url, user, password), seconds=60)
 
     def heartbeats(self) -> dict[str, float]:
         """Per healthy component the time of its last heartbeat (POSIX seconds); empty while nothing answers."""
         try:
-            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
-        except httpx.TransportError:
+            parts = self.client.health().components
+        except AirflowError:
             return {}
         beats = {"api-server": time.time()}
         for name in ("scheduler", "triggerer", "dag_processor"):
-            part = health.get(name) or {}
-            if part.get("status") == "healthy":
-                beats[name.replace("_", "-")] = _posix(part[f"latest_{name}_heartbeat"])
+            part = parts.get(name)
+            if part and part.status == "healthy" and part.heartbeat:
+                beats[name.replace("_", "-")] = part.heartbeat.timestamp()
         return beats
 
     def get(self, path: str, **query: Any) -> Json:
-        return self._call("GET", path, params=query)
+        return self._call("GET", path, query=query)
 
     def post(self, path: str, body: Json) -> Json:
-        return self._call("POST", path, json=body)
+        return self._call("POST", path, body=body)
 
     def patch(self, path: str, body: Json) -> Json:
-        return self._call("PATCH", path, json=body)
+        return self._call("PATCH", path, body=body)
 
     def _call(self, method: str, path: str, on_busy: Callable[[], object] | None = None, **how: Any) -> Json:
-        for _ in range(BUSY_TRIES):
-            answer = self._authorised(method, path, **how)
-            if answer.status_code == 401:
-                self._session.headers.pop("Authorization", None)
-            elif answer.status_code != 503:  # 503: SQLite has one writer, and it was another one
-                break
-            elif on_busy:
+        for tries_left in reversed(range(BUSY_TRIES)):
+            try:
+                return self.client.call(method, path, **how)
+            except AirflowBusy as error:  # SQLite has one writer, and it was another one
+                if not tries_left:
+                    raise SandboxError(str(error)) from None
+            except AirflowError as error:
+                raise SandboxError(str(error)) from None
+            if on_busy:
                 on_busy()
             time.sleep(0.5)
-        if answer.is_error:
-            raise SandboxError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
-        content: Json = answer.json() if answer.content else {}
-        return content
-
-    def _authorised(self, method: str, path: str, **how: Any) -> httpx.Response:
-        if "Authorization" not in self._session.headers:
-            self._session.headers["Authorization"] = f"Bearer {self.token()}"
-        return self._session.request(method, f"{self.url}/api/v2{path}", timeout=60, **how)
+        raise AssertionError("unreachable")
 
     def token(self) -> str:
-        """A fresh JWT; the UI takes it as the cookie `_token`."""
-        answer = self._session.post(f"{self.url}/auth/token", json=self._login, timeout=30)
-        if answer.is_error:
-            raise SandboxError(f"login at {self.url}: {answer.status_code} {answer.text[:200]}")
-        return str(answer.json()["access_token"])
+        """A JWT; the UI takes it as the cookie `_token`."""
+        return self.client.token()
 
     def dags(self) -> dict[str, Json]:
         """Every active DAG by its id."""
@@ -108,7 +100,7 @@ class AirflowApi:
         behavior = "completed" if again else "none"
         body = {"dag_id": dag_id, "from_date": first.isoformat(), "to_date": last.isoformat(),
                 "reprocess_behavior": behavior, "max_active_runs": active_runs}  # fmt: skip
-        return self._call("POST", "/backfills", lambda: self._drop_backfills(dag_id, first, last), json=body)
+        return self._call("POST", "/backfills", lambda: self._drop_backfills(dag_id, first, last), body=body)
 
     def _drop_backfills(self, dag_id: str, first: datetime, last: datetime) -> None:
         """Airflow commits a backfill before its runs: what a busy SQLite left has none, and stands in the way."""
@@ -132,9 +124,7 @@ class AirflowApi:
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """The value a task pushed; None when it pushed none."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries"
-        keys = {entry["key"] for entry in self.get(path, limit=100)["xcom_entries"]}
-        return _unwrapped(self.get(f"{path}/{key}")["value"]) if key in keys else None
+        return self.client.xcom(dag_id, run_id, task_id, key)
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
         """One try's log, one event per line."""
@@ -174,17 +164,3 @@ def wait_for(seen: Callable[[], bool], seconds: float, pause: float = 0.5) -> bo
             return False
         time.sleep(pause)
     return True
-
-
-def _unwrapped(value: Any) -> Any:
-    """XCom without the wrappers that Airflow puts around tuples."""
-    if isinstance(value, list):
-        return [_unwrapped(each) for each in value]
-    if isinstance(value, dict):
-        inner = value["__data__"] if value.get("__classname__") == "builtins.tuple" else None
-        return {k: _unwrapped(v) for k, v in value.items()} if inner is None else _unwrapped(inner)
-    return value
-
-
-def _posix(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

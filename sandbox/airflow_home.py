@@ -195,7 +195,13 @@ class Airflow:
         settings = {f"AIRFLOW__{name.upper()}": str(value) for name, value in self.settings().items()}
         private = {"SODA_CORE_TELEMETRY_ENABLED": "false", "DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "true"}
         places = {"AIRFLOW_HOME": str(self.home), "PYTHONPATH": str(self.project / "plugins")}
-        return {**inherited, **private, **settings, **self.connections, **places}
+        own = {"AIRFLOW_CONN_AIRFLOW_API": json.dumps(self.connection())}
+        return {**inherited, **private, **settings, **own, **self.connections, **places}
+
+    def connection(self) -> dict[str, Any]:
+        """Of this Airflow's own REST API, for what must ask it; in Airflow's JSON form."""
+        login = {"login": USER, "password": self.password}
+        return {"conn_type": "http", "host": "127.0.0.1", "port": self._state()["port"], **login}
 
     def settings(self) -> dict[str, Any]:
         """What differs from Airflow's defaults, as `section__key`."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
     from azure.storage.blob import ContainerClient
 
+    from tenantdags.steps.airflow_api import AirflowApi
     from tenantdags.steps.landing import Landing
     from tenantdags.steps.pii import PiiKey
     from tenantdags.steps.source import SourceLogin
@@ -121,7 +122,32 @@ def databricks_namespace(plan: TablePlan) -> str:
     return f"databricks://{_connection(plan, plan.databricks.connection, '').host}"
 
 
+def airflow_api(at: str, *, seconds: float = 30.0) -> AirflowApi:
+    """Airflow's own REST API, by the http connection `airflow_api`. `at` is who asks, `seconds` how long it waits."""
+    from tenantdags.steps.airflow_api import CONNECTION, AirflowApi, AirflowLogin
+
+    connection = _get(CONNECTION, at)
+    try:
+        login = AirflowLogin.from_connection(
+            host=connection.host or "",
+            port=connection.port,
+            schema=connection.schema,
+            login=connection.login,
+            password=connection.password,
+            extra=connection.extra_dejson,
+        )
+    except ValueError as error:
+        what = f"the Airflow connection {CONNECTION!r} is not usable: {error}."
+        remedy = "Set host, port, login and password of an Airflow user, or `token` in its extra."
+        raise ConnectionMissing(at, what, remedy) from None
+    return AirflowApi(login, seconds=seconds)
+
+
 def _connection(plan: TablePlan, connection_id: str, at: At) -> Connection:
+    return _get(connection_id, plan.at(at))
+
+
+def _get(connection_id: str, where: str) -> Connection:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -129,7 +155,7 @@ def _connection(plan: TablePlan, connection_id: str, at: At) -> Connection:
         return BaseHook.get_connection(connection_id)
     except AirflowNotFoundException:
         what = f"the Airflow connection {connection_id!r} does not exist or cannot be read."
-        raise ConnectionMissing(plan.at(at), what, _how_to_add(connection_id)) from None
+        raise ConnectionMissing(where, what, _how_to_add(connection_id)) from None
 
 
 def _filled(plan: TablePlan, connection: Connection, field: str, at: At) -> str:

@@ -2,6 +2,12 @@
 
 TenantDagsError
 ├── ConfigError              config.invalid          one or more Problems in files, all at once
+├── AirflowError             internal                Airflow's REST API did not do what a command asked
+│   ├── AirflowUnreachable                           no answer
+│   │   └── AirflowBusy                              429 or 5xx of a server or proxy that asks for patience
+│   ├── AirflowRefused                               401 or 403
+│   ├── AirflowNotFound
+│   └── AirflowConflict                              something stands in the way, such as another backfill
 └── RunError                 one window of one table could not go on
     ├── SourceUnreachable    source.unreachable      retried
     ├── SourcePermission     source.permission
@@ -76,6 +82,37 @@ class ConfigError(TenantDagsError):
     def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class AirflowError(TenantDagsError):
+    """Airflow's REST API did not do what was asked. `where` is its address."""
+
+    def __init__(self, where: str, what: str, remedy: str) -> None:
+        self.where, self.what, self.remedy = where, what, remedy
+        super().__init__(where, what, remedy)
+
+    def __str__(self) -> str:
+        return f"Airflow at {self.where}: {self.what.rstrip('.')}. Remedy: {self.remedy}"
+
+
+class AirflowUnreachable(AirflowError):
+    pass
+
+
+class AirflowBusy(AirflowUnreachable):
+    pass
+
+
+class AirflowRefused(AirflowError):
+    pass
+
+
+class AirflowNotFound(AirflowError):
+    pass
+
+
+class AirflowConflict(AirflowError):
+    pass
 
 
 class RunError(TenantDagsError):
