@@ -148,7 +148,7 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "deadlines_and_alerts_changed": lambda: Scenario(
         edits=(
             (ACME, '"06:00"', '"07:30"'),
-            (ACME, "[sla_miss, red, error]", "[sla_miss, red]"),
+            (ACME, "[sla_miss, missing, red, error, recovery, warn]", "[sla_miss, missing, red, recovery, warn]"),
             (GLOBEX, "sla: {within: 8h}", "sla: {within: 9h, warn_before: 1h}"),
             (NORTHWIND, "tables:", "alerts: [{notifier: smtp, connection: smtp_owner, events: [red]}]\ntables:"),
         )

@@ -7,15 +7,27 @@ import logging
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tenantdags.model.plan import AlertPlan, SlaPlan, TablePlan
+from tenantdags.model.taxonomy import Event
+from tenantdags.steps.alerts import Incident, page, routes_for
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier
 
-Event = Literal["sla_miss", "red", "error"]
 _log = logging.getLogger("tenantdags.alerts")
+
+
+def deliver(incident: Incident) -> None:
+    """Tells everybody who wants to hear of this incident, once. Never raises, and takes a bounded time.
+
+    For tasks and commands; in the triggerer it is `deliver_async`.
+    """
+    message = page(incident)
+    _log.error(message.text)
+    for route in routes_for(incident):
+        _deliver(route, message.text)
 
 
 def notify(alerts: Iterable[AlertPlan], event: Event, text: str) -> None:

@@ -35,6 +35,7 @@ _AREAS: dict[str, Area] = {
     "checks": "checks",
     "sla": "deadline",
     "alerts": "alerts",
+    "loudest": "alerts",
     "staging": "platform",
     "landing": "platform",
     "databricks": "platform",

@@ -7,6 +7,7 @@ from datetime import date, time, timedelta
 from typing import Literal
 
 from tenantdags.model.contract import Check, Contract
+from tenantdags.model.taxonomy import Event, Severity
 from tenantdags.model.window import Every, Window
 
 
@@ -101,11 +102,12 @@ class SlaPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertPlan:
-    """One route: which notifier, by which connection, for which events."""
+    """One route: which notifier, by which connection, for which events and how loud ones."""
 
     notifier: str
     connection: str
-    events: tuple[Literal["sla_miss", "red", "error"], ...]
+    events: tuple[Event, ...]
+    severities: tuple[Severity, ...] = ("page", "ticket")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ class TablePlan:
     pii_connection: str | None
     sla: SlaPlan | None
     alerts: tuple[AlertPlan, ...] = ()
+    loudest: Severity = "page"  # the tier's: how loud an alert may be
     flags: tuple[tuple[str, bool], ...] = ()
 
     @property

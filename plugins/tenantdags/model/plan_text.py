@@ -11,10 +11,16 @@ from typing import Any
 from tenantdags.model.checks import ALWAYS
 from tenantdags.model.contract import Check, Column
 from tenantdags.model.fields import iso_duration
-from tenantdags.model.plan import TablePlan
+from tenantdags.model.plan import AlertPlan, TablePlan
 from tenantdags.model.thresholds import described
 
 _NOTES_AT = 56
+
+
+def _route(alert: AlertPlan) -> str:
+    """`sla_miss, red: slack by slack_oncall`; how loud only where not both."""
+    loud = f" ({alert.severities[0]} only)" if len(alert.severities) == 1 else ""
+    return f"{', '.join(alert.events)}: {alert.notifier} by {alert.connection}{loud}"
 
 
 def to_text(plan: TablePlan, origins: Mapping[tuple[str, ...], str] | None = None) -> str:
@@ -53,7 +59,8 @@ def to_dict(plan: TablePlan) -> dict[str, Any]:
         "asset": plan.asset_uri,
         "lookback": plan.lookback,
         **_plain_if(pii_connection=plan.pii_connection, sla=_plain(plan.sla) if plan.sla else None),
-        "alerts": [f"{', '.join(a.events)}: {a.notifier} by {a.connection}" for a in plan.alerts],
+        "alerts": [_route(alert) for alert in plan.alerts],
+        "loudest": plan.loudest,
         "flags": dict(plan.flags),
         "checks": {**dict.fromkeys(_always(plan), "always"), **{c.id: _check(c) for c in plan.checks}},
     }  # fmt: skip

@@ -173,7 +173,8 @@ def _rest(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
     yield ("pii_connection",), _first(trail.tenant("pii_key"))
     for name in ("ready_by", "within", "warn_before"):
         yield ("sla", name), trail.setting("sla", name)
-    yield ("alerts",), trail.setting("alerts")
+    for name in ("alerts", "loudest"):
+        yield (name,), trail.setting(name)
     for name, _ in trail.plan.flags:
         places = (trail.table("flags", name), trail.tenant("flags", name), trail.defaults("flags", name, "default"))
         yield ("flags", name), _first(*places)

@@ -90,7 +90,7 @@ def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
         landing=_landing(inputs), databricks=_databricks(inputs.defaults),
         pools=_pools(inputs), checks=checks,
         lookback=inputs.setting("lookback"), pii_connection=tenant.pii_key, sla=_sla(inputs), alerts=_alerts(inputs),
-        flags=_flags(inputs),
+        loudest=inputs.tier.loudest or "page", flags=_flags(inputs),
     )  # fmt: skip
 
 
@@ -168,7 +168,9 @@ def _sla(inputs: Inputs) -> SlaPlan | None:
 
 def _alerts(inputs: Inputs) -> tuple[AlertPlan, ...]:
     said = inputs.setting("alerts")
-    return tuple(AlertPlan(notifier=a.notifier, connection=a.connection, events=a.events) for a in said)
+    return tuple(
+        AlertPlan(notifier=a.notifier, connection=a.connection, events=a.events, severities=a.severities) for a in said
+    )
 
 
 def _flags(inputs: Inputs) -> tuple[tuple[str, bool], ...]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tenantdags.model import taxonomy
 from tenantdags.model.contract import Severity
 from tenantdags.model.fields import (
     CatalogName,
@@ -35,8 +36,8 @@ from tenantdags.model.fields import (
 from tenantdags.model.thresholds import Bounds
 from tenantdags.model.window import Every
 
-Event = Literal["sla_miss", "red", "error"]
-Notifier = Literal["slack", "smtp", "pagerduty", "apprise", "http"]
+Notifier = Literal["slack", "pagerduty", "opsgenie", "smtp", "apprise", "http"]
+Loud = Literal["page", "ticket"]
 
 
 class Sla(Strict):
@@ -62,14 +63,22 @@ class Sla(Strict):
 class Alert(Strict):
     """One route to a human."""
 
-    notifier: Notifier = Field(description="The Airflow notifier: slack, smtp, pagerduty, apprise or http.")
+    notifier: Notifier = Field(description="The Airflow notifier: slack, pagerduty, opsgenie, smtp, apprise or http.")
     connection: ConnectionId = Field(description="The id of the notifier's Airflow connection.")
-    events: tuple[Event, ...] = Field(description="What is told: any of `sla_miss`, `red` (a gate), `error` (a task).")
+    events: tuple[taxonomy.Event, ...] = Field(
+        description="What is told: any of `sla_miss` (a deadline passed, or soon will), `missing` (a run never "
+        "started), `red` (a gate, drift), `error` (a task), `recovery` (published after all), `warn` (a daily digest)."
+    )
+    severities: tuple[Loud, ...] = Field(
+        ("page", "ticket"), description="Only incidents this loud: `page`, `ticket` or both. Unsaid: both."
+    )
 
     @model_validator(mode="after")
     def _told_something(self) -> Alert:
         if not self.events or len(set(self.events)) != len(self.events):
             raise refused("CFG055", "events needs at least one event, each once")
+        if not self.severities or len(set(self.severities)) != len(self.severities):
+            raise refused("CFG055", "severities needs at least one severity, each once")
         return self
 
 
@@ -168,6 +177,11 @@ class Tier(Settings):
 
     priority: Priority | None = Field(
         None, description="Where slots are short, the tier with the higher number goes first. Unsaid: 100."
+    )
+    loudest: taxonomy.Severity | None = Field(
+        None,
+        description="How loud an alert may be: `page` rings at night, `ticket` waits for the morning, `info` is in the "
+        "daily digest alone. Unsaid: `page`.",
     )
 
 
