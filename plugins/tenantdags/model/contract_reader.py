@@ -22,9 +22,9 @@ from tenantdags.model.contract_file import (
     WindowValue,
 )
 from tenantdags.model.document import Document, Path, Problems, parse
-from tenantdags.model.errors import ConfigError
+from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
-from tenantdags.model.quality_rules import TABLE
+from tenantdags.model.quality_rules import TABLE, query_problems
 from tenantdags.model.sqltype import SqlType
 from tenantdags.model.validate import validate
 
@@ -80,6 +80,14 @@ def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
         columns=columns, window=window, checks=checks, additive=_additive(table), owner=_owner(shape),
         runbook=_runbook(shape), retention_days=retention, rights=rights,
     )  # fmt: skip
+
+
+def query_problems_of(file: str, text: str, contract: Contract) -> list[Problem]:
+    """What is wrong with the SQL rules of a contract that was read without a problem, for `tenantdags check`."""
+    document, shape = shape_of(file, text)
+    problems = Problems(document)
+    query_problems(shape.schema_[0], contract.columns, problems)
+    return problems.found
 
 
 def _identity(file: str, shape: ContractFile, problems: Problems) -> tuple[str, int]:

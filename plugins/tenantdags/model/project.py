@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tenantdags.model.between import Said, between_tenants, unknown_groups
 from tenantdags.model.contract import Contract
-from tenantdags.model.contract_reader import FILE_NAME, parent_ref, read_contract, shape_of
+from tenantdags.model.contract_reader import FILE_NAME, parent_ref, query_problems_of, read_contract, shape_of
 from tenantdags.model.document import MAX_BYTES, Document, Problems, parse, too_large
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
@@ -153,6 +153,8 @@ def check_project(root: Path, today: date | None = None) -> Project:
     for ref in contract_refs(root):
         if _contract_file(ref) not in told:
             problems.extend(standard_problems(*_contract_text(root, ref)))
+            with _collected(problems):  # a parent's problems are told as the parent's
+                problems.extend(query_problems_of(*_contract_text(root, ref), load_contract(root, ref)))
     wrong = {(problem.file, problem.line) for problem in problems}
     risks = _risks(root, said, today or datetime.now(UTC).date())
     warnings = tuple(sorted(risk for risk in risks if (risk.file, risk.line) not in wrong))

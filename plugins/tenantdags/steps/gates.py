@@ -10,6 +10,7 @@ from time import perf_counter
 from tenantdags.model.contract import Check
 from tenantdags.model.errors import GateError, GateRed, ReconcileMismatch
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.sql_rules import refusals
 from tenantdags.model.window import Window
 from tenantdags.steps import soda_run
 from tenantdags.steps.appended_checks import check_append, check_keys, check_loaded_sums, check_table
@@ -78,20 +79,34 @@ def _check_rows(plan: TablePlan, window: Window, manifest: Manifest, paths: Sequ
         results = [check_tenant(plan, connection), check_rows(manifest, connection)]
         results += check_sums(plan, manifest, connection)
         results += _every_rule(plan, manifest)
-        checks = soda_checks(plan.contract, plan.checks)
+        checks = _for_soda(plan)
         text = to_yaml(plan.contract, checks, f"staged/main/{RELATION}", RELATION, None, '"')
         results += soda_run.evaluate(soda_run.on_duckdb(connection, "staged"), text, checks, window.end)
     return results
 
 
 def _every_rule(plan: TablePlan, manifest: Manifest) -> Iterable[CheckResult]:
-    """What neither engine can see: the rules of the stream, and the empty window."""
+    """What neither engine is asked: the rules of the stream, the empty window, SQL that must not run."""
     if not plan.contract.window.allow_empty:
         yield strict("not_empty", manifest.rows > 0, f"{manifest.rows} rows", "more than 0")
     counted = {found.rule: found.failing for found in manifest.stream_checks}
     for check in plan.checks:
         if in_stream(plan.contract, check):
             yield _stream_result(check, counted.get(check.id), manifest.rows)
+        elif why := _refused(plan, check):
+            yield unevaluated(check, f"refused: the query {why}")
+
+
+def _for_soda(plan: TablePlan) -> tuple[Check, ...]:
+    return tuple(check for check in soda_checks(plan.contract, plan.checks) if not _refused(plan, check))
+
+
+def _refused(plan: TablePlan, check: Check) -> str | None:
+    """`tenantdags check` refuses such a query; a run that got past it does not send it either."""
+    if check.kind != "sql":
+        return None
+    found = refusals(str(check.arguments[0]), [column.name for column in plan.contract.loaded_columns])
+    return found[0][1] if found else None
 
 
 def _stream_result(check: Check, failing: int | None, rows: int) -> CheckResult:
@@ -103,7 +118,7 @@ def _stream_result(check: Check, failing: int | None, rows: int) -> CheckResult:
 
 
 def _soda_on_append(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> tuple[CheckResult, ...]:
-    checks = soda_checks(plan.contract, plan.checks)
+    checks = _for_soda(plan)
     dataset, mine = f"curated/{plan.curated.replace('.', '/')}", append_rows(plan, loaded.append_id)
     text = to_yaml(plan.contract, checks, dataset, mine, append_filter(loaded.append_id), "`")
     source = soda_run.on_databricks(statements.connection(), "curated")
