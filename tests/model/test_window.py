@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantdags.model.window import day_window, window_at, window_of
+from tenantdags.model.window import day_window, window_at, window_named, window_of
 
 # with summer time at 02:00, at midnight, of half an hour, in the southern half, none, and odd offsets
 ZONES = (
@@ -79,3 +79,18 @@ def test_an_interval_off_the_grid_is_refused_with_the_nearest_one():
         "[2026-11-21T00:00:00Z, 2026-11-22T00:00:00Z) is not one day of Europe/Berlin; "
         "the nearest is [2026-11-20T23:00:00Z, 2026-11-21T23:00:00Z)"
     )
+
+
+@pytest.mark.parametrize(("key", "every"), [("2026-11-21", "day"), ("2026-11-21T14Z", "hour"), ("2026-03-29", "day")])
+def test_a_window_is_found_by_its_key(key, every):
+    found = window_named(key, every, "Europe/Berlin")
+
+    assert (found.key, found.every) == (key, every)
+
+
+@pytest.mark.parametrize(
+    ("key", "every"), [("2026-11-21", "hour"), ("2026-11-21T14Z", "day"), ("21.11.2026", "day"), ("2026-2-1", "day")]
+)
+def test_what_is_no_key_is_refused_with_how_one_is_written(key, every):
+    with pytest.raises(ValueError, match=f"'{key}' names no {every} of Europe/Berlin; write it like 2026-11-21"):
+        window_named(key, every, "Europe/Berlin")

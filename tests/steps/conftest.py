@@ -1,5 +1,6 @@
 """One lakehouse for all tests of this folder that ask for it, and days of their own for each of them."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from itertools import count
@@ -11,7 +12,8 @@ from tenantdags.model.window import Window
 from tenantdags.steps.staging import Staging
 from tests.steps import lakehouse as world
 from tests.steps.lakehouse import Lakehouse
-from tests.steps.staged import plan_of, window_of_plan
+from tests.steps.shortcut import Shortcut
+from tests.steps.staged import ROOT, plan_of, window_of_plan
 
 _DAYS = (date(2026, 1, 1) + timedelta(days=n) for n in count())
 
@@ -36,6 +38,14 @@ def lakehouse(running_lakehouse: Lakehouse) -> Iterator[Lakehouse]:
 
 
 @pytest.fixture
+def airflow_connections(lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For commands: the example project, and Airflow's connections to the lakehouse."""
+    monkeypatch.setenv("AIRFLOW_CONN_ADLS_LANDING", json.dumps(lakehouse.adls.connection()))
+    monkeypatch.setenv("AIRFLOW_CONN_DATABRICKS_DEFAULT", json.dumps(lakehouse.databricks.connection()))
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
 def staging(tmp_path) -> Staging:
     return Staging(tmp_path / "staging")
 
@@ -44,3 +54,8 @@ def staging(tmp_path) -> Staging:
 def fresh() -> Callable[[TablePlan], Window]:
     """A window that no other test has published."""
     return lambda plan: window_of_plan(plan, next(_DAYS))
+
+
+@pytest.fixture
+def shortcut(lakehouse: Lakehouse, staging: Staging) -> Shortcut:
+    return Shortcut(lakehouse, staging)

@@ -25,6 +25,7 @@ CREATE_TABLE = ("sql-ref-syntax-ddl-create-table-using.html", "sql-ref-syntax-dd
 STATISTICS = "sql-ref-syntax-ddl-tblproperties.html"
 SELECT = ("sql-ref-syntax-qry-select.html", "sql-ref-parameter-marker.html")
 WINNERS = ("functions/max_by.html", "sql-ref-syntax-qry-select-join.html")
+GROUPS = ("sql-ref-syntax-qry-select-groupby.html", "functions/count.html", "functions/max.html")
 APPEND = "11111111-2222-3333-4444-555555555555"
 
 
@@ -61,7 +62,10 @@ def _once() -> Iterator[Golden]:
     columns = dbsql.table_columns(plan.databricks.catalog)
     yield Golden("table_columns", ("information-schema/columns.html", *SELECT), columns)
     yield Golden("insert_log", ("sql-ref-syntax-dml-insert-into.html", SELECT[1]), dbsql.insert_log(plan))
-    yield Golden("log_generations", SELECT, dbsql.log_generations(plan))
+    for name, one in (("", False), ("_one_window", True)):
+        yield Golden(f"log_rows{name}", SELECT, dbsql.log_rows(plan, one_window=one))
+        yield Golden(f"appends{name}", (*SELECT, *GROUPS), dbsql.appends(plan, one_window=one))
+    yield Golden("append_count", SELECT, dbsql.append_count(plan))
 
 
 def _of(plan: TablePlan) -> Iterator[Golden]:

@@ -19,7 +19,7 @@ from tenantdags.model.sqltype import SqlType
 from tenantdags.steps.apply import World, apply
 from tests.metadata import metadata_database
 from tests.steps.lakehouse import Lakehouse
-from tests.steps.staged import ROOT, good_rows, plan_of
+from tests.steps.staged import good_rows, plan_of
 
 pytestmark = pytest.mark.sandbox
 _NUMBERS = count(100)
@@ -164,11 +164,8 @@ def test_a_wrong_key_or_token_is_said_with_its_remedy(lakehouse, plan):
 
 
 @pytest.fixture
-def connections(lakehouse, monkeypatch, tmp_path):
+def connections(airflow_connections, tmp_path):
     """And a metadata database, for the pools."""
-    monkeypatch.setenv("AIRFLOW_CONN_ADLS_LANDING", json.dumps(lakehouse.adls.connection()))
-    monkeypatch.setenv("AIRFLOW_CONN_DATABRICKS_DEFAULT", json.dumps(lakehouse.databricks.connection()))
-    monkeypatch.chdir(ROOT)
     with metadata_database(tmp_path):
         yield
 

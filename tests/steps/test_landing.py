@@ -91,7 +91,7 @@ def _file(*rows: int) -> PublishedFile:
         file = file.with_next(
             Generation(
                 generation=0, load_id=f"load{i}", append_id=f"append{i}", rows=n, as_of_date=WINDOW.as_of_date,
-                window_start=WINDOW.start, run_id="test", published_at=NOW,
+                window_start=WINDOW.start, contract_version="1.0.0", run_id="test", published_at=NOW,
             )
         )  # fmt: skip
     return file

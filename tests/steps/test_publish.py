@@ -11,8 +11,10 @@ import pytest
 from tenantdags.model.errors import DatabricksSubmit, LandingConflict, LandingUnreachable, PublishRefused
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.publish import publish
+from tenantdags.steps.published import PublishedFile
 from tenantdags.steps.report import CheckResult
 from tests.steps.lakehouse import NOW, gates_of
+from tests.steps.meeting import meeting
 from tests.steps.staged import good_rows, plan_of, stage
 
 pytestmark = pytest.mark.sandbox
@@ -168,23 +170,6 @@ def test_a_load_that_was_overtaken_is_refused_and_readers_keep_the_other(lakehou
     assert len(generations(lakehouse, plan, window)) == 1
 
 
-class Meeting(Landing):
-    """Lets all publishers read `_published.json` before any of them writes it."""
-
-    barrier: Barrier
-
-    def swap_published(self, *args):
-        self.barrier.wait(timeout=30)
-        return super().swap_published(*args)
-
-
-def meeting(lakehouse, plan, barrier) -> Meeting:
-    usual = lakehouse.landing(plan)
-    found = Meeting(lakehouse.container(plan), usual.abfss_root, "adls_landing", first_wait=0.05)
-    found.barrier = barrier
-    return found
-
-
 def test_of_two_racing_loads_exactly_one_wins(lakehouse, plan, window, loaded):
     loads = [loaded(FIRST), loaded(SECOND, count=140)]
     barrier = Barrier(2)
@@ -272,6 +257,18 @@ def test_a_snapshot_shows_its_newest_window_and_its_history_all(lakehouse, stagi
     assert lakehouse.visible(plan, f"{plan.serving}_history") == [
         (str(older.as_of_date), 30), (str(newer.as_of_date), 21),
     ]  # fmt: skip
+
+
+def test_what_was_pruned_is_not_published(lakehouse, plan, window, loaded):
+    manifest, append = loaded(FIRST)
+    for gone in ({"pruned_appends": {append.append_id: NOW}}, {"pruned_loads": {FIRST: NOW}}):
+        landing = lakehouse.landing(plan)
+        landing.swap_published(plan, window, PublishedFile(**gone), landing.published(plan, window))
+
+        with pytest.raises(PublishRefused, match="was pruned, so there is nothing left to publish"):
+            lakehouse.publish(plan, window, manifest, append)
+
+    assert seen(lakehouse, plan, window) == 0
 
 
 def test_an_unreachable_landing_publishes_nothing(lakehouse, plan, window, loaded):

@@ -34,7 +34,7 @@ class Shelf:
         facts = [
             Generation(
                 generation=i, load_id=f"load{i}", append_id=f"append{i}", rows=n, as_of_date=WINDOW.as_of_date,
-                window_start=WINDOW.start, run_id="r", published_at=NOW,
+                window_start=WINDOW.start, contract_version="1.0.0", run_id="r", published_at=NOW,
             )
             for i, n in enumerate(rows, start=1)
         ]  # fmt: skip

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from tenantdags.cli.choice import chosen
 from tenantdags.cli.options import ProjectOption, problems_shown, root_of
-from tenantdags.model.fields import suggestion
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.plan_text import to_text
-from tenantdags.model.project import explain_tenant, load_project, load_tenant, tenant_files
+from tenantdags.model.project import explain_tenant
 
 ExplainOption = Annotated[
     bool, typer.Option("--explain", help="Behind every value, the file and line it comes from, and the level.")
@@ -27,8 +27,8 @@ def plan(
 ) -> None:
     """Print the plans of all tenants, of one tenant, or of one of its tables."""
     root = root_of(project)
+    plans = chosen(root, tenant, table)
     with problems_shown():
-        plans = _chosen(root, tenant, table)
         texts = _explained(root, plans) if explain else map(to_text, plans)
         typer.echo("\n".join(texts), nl=False)
 
@@ -39,22 +39,3 @@ def _explained(root: Path, plans: tuple[TablePlan, ...]) -> Iterator[str]:
         for plan, origins in explain_tenant(root, tenant):
             if plan.dag_id in wanted:
                 yield to_text(plan, origins)
-
-
-def _chosen(root: Path, tenant: str | None, table: str | None) -> tuple[TablePlan, ...]:
-    if tenant is None:
-        return load_project(root).plans
-    files = tenant_files(root)
-    if tenant not in files:
-        raise _unknown(f"no tenant {tenant!r}{suggestion(tenant, files)}")
-    plans = load_tenant(root, tenant)
-    if table is None:
-        return plans
-    if table not in {p.table for p in plans}:
-        raise _unknown(f"{tenant} has no table {table!r}{suggestion(table, [p.table for p in plans])}")
-    return tuple(p for p in plans if p.table == table)
-
-
-def _unknown(text: str) -> typer.Exit:
-    typer.echo(text, err=True)
-    return typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from typing import Literal
 
@@ -54,6 +54,11 @@ class LandingPlan:
     connection: str
     container: str
     prefix: str
+
+    def of_major(self, major: int) -> LandingPlan:
+        """The same tenant's table under another major version of its contract."""
+        table, _, tenant = self.prefix.split("/")
+        return replace(self, prefix=f"{table}/v{major}/{tenant}")
 
     def window_path(self, window: Window) -> str:
         """`<prefix>/as_of_date=<date>[/window=<HHMM>Z]`: the only place where a landing path is built."""

@@ -63,5 +63,19 @@ def window_of(start: datetime, end: datetime, every: Every, zone: str) -> Window
     return expected
 
 
+def window_named(key: str, every: Every, zone: str) -> Window:
+    """The window whose `key` this is. Raises ValueError, saying how a key is written."""
+    wanted = "%Y-%m-%d" if every == "day" else "%Y-%m-%dT%HZ"
+    try:
+        at = datetime.strptime(key, wanted).replace(tzinfo=UTC)
+        found = day_window(at.date(), zone) if every == "day" else window_at(at, every, zone)
+        if found.key != key:
+            raise ValueError(key)
+        return found
+    except ValueError:
+        shape = "2026-11-21" if every == "day" else "2026-11-21T14Z, the UTC hour it starts"
+        raise ValueError(f"{key!r} names no {every} of {zone}; write it like {shape}") from None
+
+
 def _local_midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)

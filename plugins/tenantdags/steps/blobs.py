@@ -85,6 +85,12 @@ class Blobs:
         with self.errors(where):
             return self.patiently(lambda: tuple(self._client.list_blob_names(name_starts_with=prefix)))
 
+    def folders(self, where: str, prefix: str) -> tuple[str, ...]:
+        """The names, up to their next slash, of what lies below `prefix`: `orders/` → `v1`, `v2`."""
+        with self.errors(where):
+            found = self.patiently(lambda: [b.name for b in self._client.walk_blobs(prefix) if b.name.endswith("/")])
+        return tuple(name.removeprefix(prefix).rstrip("/") for name in found)
+
     def delete(self, where: str, path: str) -> bool:
         """False when there is no such blob."""
         blob = self.client_of(path)

@@ -30,9 +30,15 @@ LOG = (
     ("rows", "BIGINT"),
     ("run_id", "STRING"),
     ("published_at", "TIMESTAMP"),
+    ("contract_version", "STRING"),
+    ("restores", "BIGINT"),
+    ("reason", "STRING"),
+    ("actor", "STRING"),
+    ("logged_at", "TIMESTAMP"),
 )
 SCHEMAS = ("curated", "ops", "serving")
 _READER_STAMPS = ("tenant_id", "as_of_date", "window_start")
+_ONE_WINDOW = " AND window_start = :window_start"
 
 
 def quote(name: str) -> str:
@@ -107,12 +113,32 @@ def insert_log(plan: TablePlan) -> str:
     return f"INSERT INTO {quote_path(plan.databricks.publish_log)} ({names})\nVALUES ({values})"
 
 
-def log_generations(plan: TablePlan) -> str:
-    """What the log holds of one window. Parameters: table_name, tenant_id, window_start."""
+def log_rows(plan: TablePlan, *, one_window: bool) -> str:
+    """What the log holds of one tenant's table, or of one window. Parameters: table_name, tenant_id[, window_start]."""
+    names = ", ".join(quote(name) for name, _ in LOG)
     return f"""\
-SELECT generation, append_id
+SELECT {names}
 FROM {quote_path(plan.databricks.publish_log)}
-WHERE table_name = :table_name AND tenant_id = :tenant_id AND window_start = :window_start"""
+WHERE table_name = :table_name AND tenant_id = :tenant_id{_ONE_WINDOW if one_window else ""}
+ORDER BY window_start, generation"""
+
+
+def appends(plan: TablePlan, *, one_window: bool) -> str:
+    """Every append of one tenant in the curated table, published or not. Parameters: tenant_id[, window_start]."""
+    return f"""\
+SELECT window_start, as_of_date, _load_id, _append_id, count(*) AS row_count, max(_loaded_at) AS loaded_at
+FROM {quote_path(plan.curated)}
+WHERE tenant_id = :tenant_id{_ONE_WINDOW if one_window else ""}
+GROUP BY window_start, as_of_date, _load_id, _append_id
+ORDER BY window_start, loaded_at, _append_id"""
+
+
+def append_count(plan: TablePlan) -> str:
+    """How many rows of one append there are. Parameters: tenant_id, append_id."""
+    return f"""\
+SELECT count(*) AS row_count
+FROM {quote_path(plan.curated)}
+WHERE tenant_id = :tenant_id AND _append_id = :append_id"""
 
 
 def append_counts(plan: TablePlan) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,13 @@ class Landing:
             what = "another run published this window at the same time."
             raise LandingConflict(where, what, "Clear `publish`: it decides anew on what now stands there.")
         return PublishedRecord(file, etag)
+
+    def published_majors(self, plan: TablePlan, window: Window) -> tuple[int, ...]:
+        """The major versions of the contract under which anything is published of this window."""
+        folders = self.blobs.folders(plan.at(window), f"{plan.contract.table}/")
+        majors = sorted(int(name[1:]) for name in folders if re.fullmatch(r"v[1-9]\d*", name))
+        landings = ((major, replace(plan, landing=plan.landing.of_major(major))) for major in majors)
+        return tuple(m for m, its in landings if (record := self.published(its, window)) and record.file.head)
 
     def put_qa(self, plan: TablePlan, window: Window, attempt: str, text: str) -> str:
         """Writes one attempt's QA summary and returns its abfss URL."""

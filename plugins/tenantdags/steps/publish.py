@@ -11,7 +11,7 @@ from datetime import datetime
 from tenantdags.model.errors import LandingConflict, PublishRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
-from tenantdags.steps import dbsql
+from tenantdags.steps import publish_log
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.published import Generation, PublishedFile
@@ -19,7 +19,7 @@ from tenantdags.steps.report import GateReport, Loaded, Published
 from tenantdags.steps.statements import Statements
 
 _ATTEMPTS = 5
-Facts = frozenset[tuple[int, str]]  # (generation, append_id)
+Decide = Callable[[PublishedFile], PublishedFile]
 
 
 def publish(
@@ -35,14 +35,17 @@ def publish(
 ) -> Published:
     """The generation readers see afterwards. Raises PublishRefused, LandingConflict, LandingUnreachable, Databricks…"""
     require_judged(plan, window, manifest, loaded, gates)
-    asked = statements.of(plan, window)
-    # the log before the file: read the other way round, a racing publisher's row would look like a stranger's
-    logged = _logged(plan, window, asked)
-    file = _swapped(plan, window, manifest, _fact(window, manifest, loaded, run_id, now()), landing, logged)
-    for fact in file.generations:
-        if (fact.generation, fact.append_id) not in logged:
-            asked.execute(dbsql.insert_log(plan), _row(plan, fact))
-    current = file.current
+    fact = _fact(window, manifest, loaded, run_id, now())
+
+    def decide(file: PublishedFile) -> PublishedFile:
+        current = file.current
+        if current and (current.load_id, current.append_id) == (fact.load_id, fact.append_id):
+            return file
+        _require_not_overtaken(plan, window, manifest, file)
+        _require_there(plan, window, fact, file)
+        return file.with_next(fact)
+
+    current = move(plan, window, decide, landing, statements, now).current
     assert current is not None
     return current
 
@@ -58,22 +61,39 @@ def require_judged(
         raise PublishRefused(plan.at(window), what, f"Clear {missing[0]} and what follows it.")
 
 
-def _swapped(
-    plan: TablePlan, window: Window, manifest: Manifest, fact: Generation, landing: Landing, logged: Facts
-) -> PublishedFile:
-    """The file with this fact as its last generation; written only if it was not there."""
+def move(
+    plan: TablePlan, window: Window, decide: Decide, landing: Landing, statements: Statements,
+    now: Callable[[], datetime],
+) -> PublishedFile:  # fmt: skip
+    """What `decide` makes of the window's file stands there and in the log afterwards; what it raises, changes nothing.
+
+    `decide` is asked again whenever another writer was faster. Raises LandingConflict when that goes on.
+    """
+    asked = statements.of(plan, window)
+    # the log before the file: read the other way round, a racing publisher's row would look like a stranger's
+    logged = publish_log.read(plan, asked, window)
+
+    def known(file: PublishedFile) -> PublishedFile:
+        publish_log.require_known(plan, window, file, logged)
+        return decide(file)
+
+    file = swap(plan, window, known, landing)
+    publish_log.write(plan, publish_log.lacking(file, logged), asked, now())
+    return file
+
+
+def swap(plan: TablePlan, window: Window, decide: Decide, landing: Landing) -> PublishedFile:
+    """What `decide` makes of the window's file, written if that is something new."""
     for attempt in range(_ATTEMPTS):
         record = landing.published(plan, window)
         file = record.file if record else PublishedFile()
-        _require_known(plan, window, file, logged)
-        current = file.current
-        if current and (current.load_id, current.append_id) == (fact.load_id, fact.append_id):
+        wanted = decide(file)
+        if wanted == file:
             return file
-        _require_not_overtaken(plan, window, manifest, file)
         try:
-            return landing.swap_published(plan, window, file.with_next(fact), record).file
+            return landing.swap_published(plan, window, wanted, record).file
         except LandingConflict:
-            # another publisher, or our own write whose answer was lost: look again
+            # another writer, or our own write whose answer was lost: look again
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")
@@ -90,21 +110,11 @@ def _require_not_overtaken(plan: TablePlan, window: Window, manifest: Manifest, 
     raise PublishRefused(plan.at(window), what, "Clear `extract` to take a fresh load.")
 
 
-def _require_known(plan: TablePlan, window: Window, file: PublishedFile, logged: Facts) -> None:
-    strangers = logged - {(fact.generation, fact.append_id) for fact in file.generations}
-    if strangers:
-        numbers = ", ".join(str(generation) for generation, _ in sorted(strangers))
-        what = f"{plan.databricks.publish_log} holds generations ({numbers}) that _published.json does not know."
-        raise PublishRefused(plan.at(window), what, "Restore the _published.json of this window in the landing zone.")
-
-
-def _logged(plan: TablePlan, window: Window, statements: Statements) -> Facts:
-    parameters = {
-        "table_name": (plan.curated_name, "STRING"),
-        "tenant_id": (plan.tenant, "STRING"),
-        "window_start": (window.start, "TIMESTAMP"),
-    }
-    return frozenset((int(g), str(a)) for g, a in statements.execute(dbsql.log_generations(plan), parameters).rows)
+def _require_there(plan: TablePlan, window: Window, fact: Generation, file: PublishedFile) -> None:
+    """Prune says in the file what it takes, before it does."""
+    if file.gone(fact):
+        what = f"append {fact.append_id} of load {fact.load_id} was pruned, so there is nothing left to publish."
+        raise PublishRefused(plan.at(window), what, "Clear `extract` to take a fresh load.")
 
 
 def _fact(window: Window, manifest: Manifest, loaded: Loaded, run_id: str, now: datetime) -> Generation:
@@ -115,11 +125,7 @@ def _fact(window: Window, manifest: Manifest, loaded: Loaded, run_id: str, now: 
         rows=loaded.rows,
         as_of_date=window.as_of_date,
         window_start=window.start,
+        contract_version=manifest.contract_version,
         run_id=run_id,
         published_at=now,
     )
-
-
-def _row(plan: TablePlan, fact: Generation) -> dict[str, tuple[object, str]]:
-    values = {"table_name": plan.curated_name, "tenant_id": plan.tenant}
-    return {name: (values.get(name, getattr(fact, name, None)), kind) for name, kind in dbsql.LOG}

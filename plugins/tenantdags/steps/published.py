@@ -6,19 +6,25 @@ It is the authority; the publish log in Databricks is its projection and can be 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from tenantdags.steps.manifest import utc_text
 from tenantdags.steps.report import Published
 
-FORMAT = 1
+FORMAT = 2
+Event = Literal["publish", "rollback"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One publication of a window. Times are aware UTC."""
+    """What readers saw from `published_at` on. Times are aware UTC.
+
+    A rollback shows an earlier append again: `restores` is the generation that published it, `reason` and `actor` say
+    why and who. `contract_version` and `run_id` are always those of the load.
+    """
 
     generation: int
     load_id: str
@@ -26,66 +32,120 @@ class Generation:
     rows: int
     as_of_date: date
     window_start: datetime
+    contract_version: str
     run_id: str
     published_at: datetime
-    event: str = "publish"
+    event: Event = "publish"
+    restores: int | None = None
+    reason: str | None = None
+    actor: str | None = None
+
+    @property
+    def origin(self) -> int:
+        """The generation that first published this append."""
+        return self.restores or self.generation
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """All generations of a window, 1 first; none yet: empty."""
+    """All generations of a window, 1 first, and what prune took away since: append or load id → when.
+
+    A file without a generation only keeps the ids of pruned appends and loads that were never published.
+    """
 
     generations: tuple[Generation, ...] = ()
+    pruned_appends: Mapping[str, datetime] = field(default_factory=dict)
+    pruned_loads: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def head(self) -> Generation | None:
+        return self.generations[-1] if self.generations else None
 
     @property
     def current(self) -> Published | None:
         """What readers see."""
-        if not self.generations:
+        last = self.head
+        if last is None:
             return None
-        last = self.generations[-1]
         return Published(generation=last.generation, load_id=last.load_id, append_id=last.append_id, rows=last.rows)
 
     @property
     def generation(self) -> int:
         """The current generation's number; 0: nothing is published."""
-        return self.generations[-1].generation if self.generations else 0
+        return self.head.generation if self.head else 0
+
+    @property
+    def last_extracted(self) -> Generation | None:
+        """The newest generation that brought rows from the source, rolled back or not.
+
+        Who recounts a window at its source compares with this one's manifest: after a rollback the source still differs
+        from what readers see, and only a source that changed again is worth another load.
+        """
+        return next((fact for fact in reversed(self.generations) if fact.event == "publish"), None)
+
+    def gone(self, fact: Generation) -> bool:
+        """Whether prune took the append, or its load, away."""
+        return fact.append_id in self.pruned_appends or fact.load_id in self.pruned_loads
 
     def with_next(self, fact: Generation) -> PublishedFile:
         """The same file with `fact` as its next generation, numbered here."""
-        return PublishedFile((*self.generations, replace(fact, generation=self.generation + 1)))
+        return replace(self, generations=(*self.generations, replace(fact, generation=self.generation + 1)))
 
     def to_json(self) -> str:
-        if not self.generations:
-            raise ValueError("a window without a generation has no _published.json")
-        last = self.generations[-1]
-        head = {"generation": last.generation, "load_id": last.load_id, "append_id": last.append_id, "rows": last.rows}
-        generations = [asdict(fact) for fact in self.generations]
-        return json.dumps({"format": FORMAT, **head, "generations": generations}, default=_plain, indent=1)
+        if self == PublishedFile():
+            raise ValueError("a window of which nothing is known has no _published.json")
+        document = {
+            "format": FORMAT,
+            **_head(self.current),
+            "generations": [asdict(fact) for fact in self.generations],
+            "pruned_appends": dict(sorted(self.pruned_appends.items())),
+            "pruned_loads": dict(sorted(self.pruned_loads.items())),
+        }
+        return json.dumps(document, default=_plain, indent=1)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> PublishedFile:
-        """Raises ValueError when the text is not such a file, or its generations have a hole."""
+    def from_json(cls, text: str | bytes, *, any_head: bool = False) -> PublishedFile:
+        """Raises ValueError, KeyError or TypeError when the text is not such a file, or its generations have a hole.
+
+        `any_head` takes the generations for true where the head, which only repeats the last one, says something else.
+        """
         raw: dict[str, Any] = json.loads(text)
         if raw.get("format") != FORMAT:
             raise ValueError(f"_published.json format {raw.get('format')!r}, this version reads {FORMAT}")
         facts = tuple(_generation(fact) for fact in raw["generations"])
         if [fact.generation for fact in facts] != list(range(1, len(facts) + 1)):
             raise ValueError("_published.json has a hole in its generations")
-        found = cls(facts)
-        if found.current is None or asdict(found.current) != {name: raw.get(name) for name in asdict(found.current)}:
-            raise ValueError("_published.json is torn: its head names none of its generations")
+        found = cls(facts, _instants(raw["pruned_appends"]), _instants(raw["pruned_loads"]))
+        head = _head(found.current)
+        if not any_head and head != {name: raw.get(name) for name in head}:
+            raise ValueError("_published.json is torn: its head is not the last of its generations")
         return found
 
 
+def _head(current: Published | None) -> dict[str, Any]:
+    return asdict(current) if current else {"generation": 0, "load_id": None, "append_id": None, "rows": None}
+
+
 def _generation(raw: dict[str, Any]) -> Generation:
-    return Generation(
+    fact = Generation(
         **{
             **raw,
             "as_of_date": date.fromisoformat(raw["as_of_date"]),
-            "window_start": datetime.fromisoformat(raw["window_start"]).astimezone(UTC),
-            "published_at": datetime.fromisoformat(raw["published_at"]).astimezone(UTC),
+            "window_start": _instant(raw["window_start"]),
+            "published_at": _instant(raw["published_at"]),
         }
     )
+    if fact.event not in ("publish", "rollback") or (fact.event == "rollback") != (fact.restores is not None):
+        raise ValueError(f"_published.json holds an event that this version does not know: {fact.event!r}")
+    return fact
+
+
+def _instants(raw: Mapping[str, str]) -> dict[str, datetime]:
+    return {name: _instant(text) for name, text in raw.items()}
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _plain(value: object) -> str:

@@ -11,7 +11,12 @@ CREATE TABLE IF NOT EXISTS `prod`.`ops`.`publish_log` (
   `append_id` STRING,
   `rows` BIGINT,
   `run_id` STRING,
-  `published_at` TIMESTAMP
+  `published_at` TIMESTAMP,
+  `contract_version` STRING,
+  `restores` BIGINT,
+  `reason` STRING,
+  `actor` STRING,
+  `logged_at` TIMESTAMP
 )
 USING DELTA
 CLUSTER BY (`table_name`, `tenant_id`)
