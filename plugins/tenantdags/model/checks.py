@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tenantdags.model.column_rules import column_checks
@@ -18,6 +19,11 @@ _PER_COLUMN = ("required", "unique", "enum", "pattern", "range", "length")
 def built_in_ids(columns: tuple[Column, ...]) -> frozenset[str]:
     """The rule ids no contract may give away and no tenant may change."""
     return frozenset({*ALWAYS, "key_unique", *(f"{c.name}_{kind}" for c in columns for kind in _PER_COLUMN)})
+
+
+def taken_ids(columns: tuple[Column, ...], checks: Iterable[Check]) -> set[str]:
+    """The rule ids that are given away."""
+    return {*built_in_ids(columns), *(check.id for check in checks)}
 
 
 def compile_checks(table: SchemaObject, columns: tuple[Column, ...], problems: Problems) -> tuple[Check, ...]:

@@ -5,15 +5,17 @@ Open Data Contract Standard 3.2: https://bitol-io.github.io/open-data-contract-s
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from tenantdags.model.contract import Handling, Mode, Severity
 from tenantdags.model.fields import ContractRef, PositiveDuration, SqlName, Strict, refused
 from tenantdags.model.thresholds import CamelBounds
 
+FILE_NAME = re.compile(r"(?P<table>(?!.*__)[a-z][a-z0-9_]{0,30})\.v(?P<major>[1-9]\d{0,3})\.odcs\.yaml")
 _COMMON = ("businessName", "deprecated", "synonyms", "authoritativeDefinitions", "tags")
 
 
@@ -162,6 +164,51 @@ class Reconcile(Odcs):
     by: tuple[str, ...] = Field((), description="the columns to group by")
 
 
+class SeverityProperty(_Ours):
+    property: Literal["severity"] = Field(description="what a broken promise does")
+    value: Severity = Field(description="error closes the gate, warning only tells")
+
+
+PromiseProperty = Annotated[
+    Annotated[SeverityProperty, Tag("severity")] | Annotated[OtherProperty, Tag("other")],
+    Discriminator(_kind_of_property),
+]
+
+
+def _one_or_many(value: Any) -> tuple[str, ...]:
+    listed = value if isinstance(value, tuple) else (value,)
+    if not listed or not all(isinstance(one, str) for one in listed):
+        raise refused("CFG133", "must name a column, or list the columns of a key")
+    return listed
+
+
+_ONE = {"type": "string"}
+References = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1}]}),
+]
+
+
+class ColumnRelationship(Odcs):
+    """A foreign key of one column. https://bitol-io.github.io/open-data-contract-standard/v3.2.0/references/"""
+
+    id: str | None = Field(None, description="the rule's id; <columns>_reference when it is not said")
+    type: Literal["foreignKey"] = Field("foreignKey", description="foreignKey")
+    to: References = Field(
+        description="the key it names, like orders.v1.odcs.yaml#/schema/orders/properties/order_id",
+    )
+    custom_properties: tuple[PromiseProperty, ...] = Field(
+        (), description="our property severity, and those of other tools"
+    )
+
+
+class TableRelationship(ColumnRelationship):
+    """A foreign key of the table, of one column or several."""
+
+    from_: References = Field(alias="from", description="the columns of this table, like order_lines.order_id")
+
+
 class Quality(CamelBounds, Odcs):
     """One rule. Its id is how tenants and reports name it."""
 
@@ -197,10 +244,10 @@ class Property(Odcs):
     """One column."""
 
     ignored = (
-        *_COMMON, "id", "semanticType", "partitioned", "partitionKeyPosition", "encryptedName",
+        *_COMMON, "semanticType", "partitioned", "partitionKeyPosition", "encryptedName",
         "transformSourceObjects", "transformLogic", "transformDescription", "examples", "criticalDataElement",
-        "relationships",
     )  # fmt: skip
+    id: str | None = Field(None, description="the column's stable id, by which other contracts refer to it")
     name: str = Field(description="the column's name in curated tables")
     physical_name: SqlName | None = Field(None, description="the column's name at the source, when it is another")
     physical_type: str = Field(description="the SQL Server type, like decimal(18,2)")
@@ -219,18 +266,21 @@ class Property(Odcs):
         (), description="our properties pii and measure, and those of other tools"
     )
     quality: tuple[Quality, ...] = Field((), description="rules about this column")
+    relationships: tuple[ColumnRelationship, ...] = Field((), description="the keys this column refers to")
 
 
 class SchemaObject(Odcs):
     """The table."""
 
-    ignored = (*_COMMON, "id", "logicalType", "description", "relationships", "context")
+    ignored = (*_COMMON, "logicalType", "description", "context")
+    id: str | None = Field(None, description="the table's stable id, by which other contracts refer to it")
     name: str = Field(description="the table's name, as in the file's name")
     physical_name: SqlName = Field(description="the source table's name")
     physical_type: Literal["table", "view"] = Field("table", description="what it is at the source")
     data_granularity_description: str = Field(description="what one row is")
     properties: tuple[Property, ...] = Field(description="the columns", min_length=1)
     quality: tuple[Quality, ...] = Field((), description="rules about the table")
+    relationships: tuple[TableRelationship, ...] = Field((), description="the keys that rows of the table refer to")
     custom_properties: tuple[TableProperty, ...] = Field(description="at least mode and, for events, window")
 
 

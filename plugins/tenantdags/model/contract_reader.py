@@ -6,9 +6,10 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from tenantdags.model.checks import compile_checks
+from tenantdags.model.checks import compile_checks, taken_ids
 from tenantdags.model.contract import Column, Contract, ParentJoin, Pii, WindowRule
 from tenantdags.model.contract_file import (
+    FILE_NAME,
     ContractFile,
     EvolutionProperty,
     MeasureProperty,
@@ -25,11 +26,11 @@ from tenantdags.model.document import Document, Path, Problems, parse
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
 from tenantdags.model.quality_rules import TABLE, query_problems
+from tenantdags.model.references import Target, reference_checks
 from tenantdags.model.sqltype import SqlType
 from tenantdags.model.validate import validate
 
 RESERVED = ("tenant_id", "as_of_date", "window_start")
-FILE_NAME = re.compile(r"(?P<table>(?!.*__)[a-z][a-z0-9_]{0,30})\.v(?P<major>[1-9]\d{0,3})\.odcs\.yaml")
 _EXACT = ("tinyint", "smallint", "int", "bigint", "decimal", "money", "smallmoney")
 _DAYS = {"d": 1, "y": 365}
 _BINARY = ("binary", "varbinary", "image", "rowversion", "timestamp")  # the standard has no word for bytes
@@ -59,8 +60,8 @@ def parent_ref(shape: ContractFile) -> str | None:
 
 
 @lru_cache(maxsize=512)
-def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
-    """One contract; `parent` is the contract `parent_ref` names. Raises ConfigError with all problems of the file."""
+def target_of(file: str, text: str) -> Target:
+    """The columns alone, for others to refer to: contracts may refer to each other. Raises ConfigError."""
     document, shape = shape_of(file, text)
     problems, table = Problems(document), shape.schema_[0]
     name, major = _identity(file, shape, problems)
@@ -68,16 +69,30 @@ def read_contract(file: str, text: str, parent: Contract | None) -> Contract:
     if problems.found:
         # on half-read columns the rest would only guess
         raise ConfigError(problems.found)
+    return Target(f"{name}@{major}", table.name, table.id, columns, tuple(p.id for p in table.properties))
+
+
+@lru_cache(maxsize=512)
+def read_contract(file: str, text: str, parent: Contract | None, targets: tuple[Target, ...] = ()) -> Contract:
+    """One contract. `parent` is the one that `parent_ref` names, `targets` are those that its relationships name.
+
+    Raises ConfigError with all problems of the file.
+    """
+    document, shape = shape_of(file, text)
+    own = target_of(file, text)
+    problems, table, columns = Problems(document), shape.schema_[0], own.columns
+    name, major = own.ref.partition("@")[0], int(own.ref.partition("@")[2])
     _check_columns(columns, problems)
     window = _window(table, columns, parent, problems)
     checks = compile_checks(table, columns, problems)
+    references = tuple(reference_checks(table, own, targets, taken_ids(columns, checks), problems))
     rights, retention = _rights(table, columns, problems), _retention(shape, problems)
     if problems.found:
         raise ConfigError(problems.found)
     return Contract(
         table=name, major=major, version=shape.version, file=file, name=shape.name, purpose=shape.description.purpose,
         grain=table.data_granularity_description, source_table=table.physical_name, mode=_mode(table, problems),
-        columns=columns, window=window, checks=checks, additive=_additive(table), owner=_owner(shape),
+        columns=columns, window=window, checks=(*checks, *references), additive=_additive(table), owner=_owner(shape),
         runbook=_runbook(shape), retention_days=retention, rights=rights,
     )  # fmt: skip
 

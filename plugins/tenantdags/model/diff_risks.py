@@ -226,10 +226,16 @@ def _lowered(old: Check, new: Check | None) -> str | None:
     percent = new.kind in ("null_percent", "invalid_percent")
     if lets_more_through(new.threshold, old.threshold, percent=percent):
         return f"{described(new.threshold)} lets through what {described(old.threshold)} stopped"
-    if (old.kind, old.columns, old.arguments) == (new.kind, new.columns, new.arguments):
+    if (old.kind, old.columns, _asked(old)) == (new.kind, new.columns, _asked(new)):
         return None
     stricter = old.kind == new.kind == "enum" and set(new.arguments) <= set(old.arguments)
     return None if stricter else "the rule itself changed, and may let through what it stopped"
+
+
+def _asked(check: Check) -> tuple[object, ...]:
+    """The arguments; of a reference without its parent's version, which it follows when the tenant loads another."""
+    parent, *columns = check.arguments or ("",)
+    return (str(parent).partition("@")[0], *columns) if check.kind == "reference" else check.arguments
 
 
 def _at(plan: TablePlan, name: str) -> Path:

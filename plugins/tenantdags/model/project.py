@@ -13,13 +13,15 @@ from pathlib import Path
 
 from tenantdags.model.between import Said, between_tenants, unknown_groups
 from tenantdags.model.contract import Contract
-from tenantdags.model.contract_reader import FILE_NAME, parent_ref, query_problems_of, read_contract, shape_of
+from tenantdags.model.contract_file import FILE_NAME
+from tenantdags.model.contract_reader import parent_ref, query_problems_of, read_contract, shape_of, target_of
 from tenantdags.model.document import MAX_BYTES, Document, Problems, parse, too_large
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
 from tenantdags.model.odcs import standard_problems
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.provenance import Files, PlanPath, origins
+from tenantdags.model.references import Target, named_contracts
 from tenantdags.model.resolve import Inputs, open_rules, table_plan
 from tenantdags.model.risks import contract_risks, tenant_risks
 from tenantdags.model.schema import Known
@@ -189,11 +191,12 @@ def inputs_of(root: Path, tenant: str) -> tuple[Path, ...]:
     try:
         _, said = _tenant(root, tenant, None)
         refs = {table.contract for table in said.tables.values()}
-        parents = {ref for r in refs if _contract_path(root, r).is_file() and (ref := _parent_of(root, r))}
+        refs |= {ref for r in refs if (ref := _parent_of(root, r))}
+        refs |= {ref for r in refs for ref in _referred_by(root, r)}
     except ConfigError:
         # what a broken file would name is unknown, so every contract counts
         return (*own, *sorted((root / CONTRACTS).glob("*.odcs.yaml")))
-    return (*own, *sorted(_contract_path(root, ref) for ref in refs | parents))
+    return (*own, *sorted(_contract_path(root, ref) for ref in refs))
 
 
 def contract_refs(root: Path) -> list[str]:
@@ -210,7 +213,26 @@ def load_contract(root: Path, ref: str) -> Contract:
     why = _unfit_parent(root, ref, parent) if parent else None
     if why:
         raise ConfigError([document.problem("CFG127", _place_of_parent(document), f"contract {parent!r} {why}")])
-    return read_contract(file, text, load_contract(root, parent) if parent else None)
+    targets = _targets(root, ref)
+    return read_contract(file, text, load_contract(root, parent) if parent else None, targets)
+
+
+def _targets(root: Path, ref: str) -> tuple[Target, ...]:
+    """The contracts that this one's relationships name. Raises ConfigError for one that is missing or broken."""
+    document, shape = shape_of(*_contract_text(root, ref))
+    problems, found = Problems(document), []
+    for named, place in named_contracts(shape).items():
+        if named == ref:
+            continue
+        if not _contract_path(root, named).is_file():
+            text = f"contract {named!r} does not exist{suggestion(named, contract_refs(root))}"
+            problems.add("CFG134", place, text)
+            continue
+        with _collected(problems.found):
+            found.append(target_of(*_contract_text(root, named)))
+    if problems.found:
+        raise ConfigError(problems.found)
+    return tuple(found)
 
 
 def _unfit_parent(root: Path, ref: str, parent: str) -> str | None:
@@ -226,7 +248,16 @@ def _place_of_parent(document: Document) -> tuple[str | int, ...]:
 
 
 def _parent_of(root: Path, ref: str) -> str | None:
+    """None also when there is no such contract: who names it is told so."""
+    if not _contract_path(root, ref).is_file():
+        return None
     return parent_ref(shape_of(*_contract_text(root, ref))[1])
+
+
+def _referred_by(root: Path, ref: str) -> tuple[str, ...]:
+    if not _contract_path(root, ref).is_file():
+        return ()
+    return tuple(named_contracts(shape_of(*_contract_text(root, ref))[1]))
 
 
 def _contract_file(ref: str) -> str:

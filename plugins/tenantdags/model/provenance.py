@@ -192,6 +192,8 @@ def _checks(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
 
 def _rule_path(contract: Document, check: Check) -> Path:
     """The `quality:` entry with this id, or what its column says."""
+    if check.kind == "reference":
+        return _relationship_path(contract, check)
     for path in contract.values:
         if path[-1:] == ("id",) and path[-3:-2] == ("quality",) and _at(contract, path) == check.id:
             return path
@@ -200,6 +202,15 @@ def _rule_path(contract: Document, check: Check) -> Path:
     column = _column_path(contract, check.columns[0])
     option = (*column, "logicalTypeOptions")
     return option if check.kind in _OPTIONS else (*column, check.kind)
+
+
+def _relationship_path(contract: Document, check: Check) -> Path:
+    """The relationship with this id; the columns' own, or the table's, where it has none."""
+    paths = [path for path in contract.values if path[-2:-1] == ("relationships",)]
+    named = (path for path in paths if _at(contract, path).get("id") == check.id)
+    column = _column_path(contract, check.columns[0])
+    nearest = (path for path in paths if path[: len(column)] == column or len(path) == len(_TABLE) + 2)
+    return next(named, next(nearest, ("no such rule",)))
 
 
 def _column_path(contract: Document, name: str) -> Path:

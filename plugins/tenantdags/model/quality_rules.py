@@ -57,6 +57,13 @@ def query_problems(table: SchemaObject, columns: tuple[Column, ...], problems: P
                 problems.add(broken, (*rule.path, "query"), text)
 
 
+def rule_id_problem(rule_id: str) -> str | None:
+    """Why this is no rule id, if so."""
+    if _RULE_ID.fullmatch(rule_id):
+        return None
+    return f"{rule_id!r} is not a rule id: small letters, digits and _, at most 63"
+
+
 def _rules(table: SchemaObject, columns: tuple[Column, ...]) -> Iterator[_Rule]:
     for i, shape in enumerate(table.properties):
         for j, entry in enumerate(shape.quality):
@@ -70,10 +77,8 @@ def _check_id(rule: _Rule, seen: set[str], problems: Problems) -> None:
     if rule_id is None:
         problems.add("CFG140", (*rule.path, "id"), "is missing: the rule's id, by which reports and tenants name it")
         return
-    if not _RULE_ID.fullmatch(rule_id):
-        problems.add(
-            "CFG140", (*rule.path, "id"), f"{rule_id!r} is not a rule id: small letters, digits and _, at most 63"
-        )
+    if text := rule_id_problem(rule_id):
+        problems.add("CFG140", (*rule.path, "id"), text)
     if rule_id in seen:
         problems.add("CFG141", (*rule.path, "id"), f"{rule_id!r} is taken by another rule; choose another id")
     seen.add(rule_id)

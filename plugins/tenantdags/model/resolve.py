@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import chain
@@ -25,6 +25,7 @@ from tenantdags.model.plan import (
     StagingPlan,
     TablePlan,
 )
+from tenantdags.model.references import why_not_comparable
 from tenantdags.model.tenant import Defaults, Override, Settings, Table, Tenant, Tier
 from tenantdags.model.thresholds import described, verdict
 
@@ -38,7 +39,7 @@ UNSAID = Settings.model_validate(
 NORMAL = 100  # the priority of a tier that says none
 _NO_TIER = Tier()
 Finding = tuple[str, Path, str]  # rule, where, what
-_COUNTED = ("unique", "row_count", "null_count", "invalid_count")
+_COUNTED = ("unique", "row_count", "null_count", "invalid_count", "reference")
 _PERCENT = ("null_percent", "invalid_percent")
 
 
@@ -78,7 +79,7 @@ def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
     """The plan of one table, or None with at least one problem added."""
     before = len(problems.found)
     contract = _with_parent_table(inputs)
-    checks = _overridden(inputs, problems)
+    checks = tuple(_referring(inputs, _overridden(inputs, problems), problems))
     _check_table(inputs, problems)
     if len(problems.found) > before:
         return None
@@ -205,6 +206,34 @@ def _overridden(inputs: Inputs, problems: Problems) -> tuple[Check, ...]:
         else:
             by_id[rule] = _changed(by_id[rule], override, path, problems)
     return tuple(by_id.values())
+
+
+def _referring(inputs: Inputs, checks: Iterable[Check], problems: Problems) -> Iterator[Check]:
+    """References ask the parent's version that this tenant loads; of a parent it does not load there is nothing to ask.
+
+    That such a reference is left out is told by `check` (CFG916).
+    """
+    majors = {table.contract.partition("@")[0]: table.contract for table in inputs.tenant.tables.values()}
+    for check in checks:
+        named, *columns = (str(argument) for argument in check.arguments) if check.kind == "reference" else ("",)
+        ref = majors.get(named.partition("@")[0])
+        if check.kind != "reference" or ref == named:
+            yield check
+        elif ref is not None and ref in inputs.contracts:
+            why = _unlike(inputs.contract, check, inputs.contracts[ref], columns)
+            if why:
+                text = f"{inputs.contract.ref} refers to {named}, and this tenant loads {ref}: {why}"
+                problems.add("CFG063", (*inputs.path, "contract"), f"{text}; name versions that go together")
+            yield replace(check, arguments=(ref, *columns))
+
+
+def _unlike(contract: Contract, check: Check, parent: Contract, columns: list[str]) -> str | None:
+    """Why a reference cannot be asked of this version of its parent, if so."""
+    if sorted(columns) != sorted(parent.keys):
+        return f"its key is {', '.join(parent.keys)}"
+    ours, theirs = ({c.name: c for c in of.columns} for of in (contract, parent))
+    pairs = zip(check.columns, columns, strict=True)
+    return next((why for mine, yours in pairs if (why := why_not_comparable(ours[mine], theirs[yours]))), None)
 
 
 def open_rules(contract: Contract) -> set[str]:

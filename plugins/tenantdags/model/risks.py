@@ -30,10 +30,13 @@ def contract_risks(document: Document, contract: Contract) -> Iterator[Problem]:
 def tenant_risks(
     document: Document, tenant: Tenant, contracts: Mapping[str, Contract], today: date
 ) -> Iterator[Problem]:
-    """Gates that a tenant lowers, and beginnings that lie years back."""
+    """Gates that a tenant lowers, references it cannot check, and beginnings that lie years back."""
     for table, said in tenant.tables.items():
         contract = contracts.get(said.contract)
         for check in contract.checks if contract else ():
+            if check.kind == "reference" and (parent := parent_table(check)) not in tenant.tables:
+                text = f"{said.contract} refers to {parent}, which this tenant does not load: {check.id} is not checked"
+                yield _warning(document, "CFG916", ("tables", table, "contract"), f"{text}; load {parent} too")
             override = said.checks.get(check.id)
             why = _lowered(check, override) if override else None
             if why:
@@ -51,6 +54,11 @@ def _lowered(check: Check, override: Override) -> str | None:
     if check.kind != "reconcile" and lets_more_through(new, check.threshold, percent=percent):
         return f"{described(new)} lets through what {described(check.threshold)} stops"
     return None
+
+
+def parent_table(check: Check) -> str:
+    """The table that a reference names."""
+    return str(check.arguments[0]).partition("@")[0]
 
 
 def _long_ago(document: Document, tenant: Tenant, today: date) -> Iterator[Problem]:

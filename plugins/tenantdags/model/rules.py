@@ -458,6 +458,14 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "Write numbers without quotes.",
             "must_be_between: [0, 100]",
         ),
+        Rule(
+            "CFG063",
+            "Versions that do not go together",
+            "A contract refers to another table's key, and the version of that table which this tenant loads has "
+            "another key, type or handling.",
+            "Name versions whose keys agree.",
+            "orders: {contract: orders@1}",
+        ),
     ),
     "Between tenants": (
         Rule(
@@ -715,6 +723,42 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "Retention is a whole number of days or years.",
             "Give value and unit.",
             "{property: retention, value: 400, unit: d}",
+        ),
+        Rule(
+            "CFG133",
+            "Malformed reference",
+            "A foreign key goes from columns of this table to the key of one table of one version; between files the "
+            "standard wants the file's name and the ids of table and column.",
+            "Write it as the message says.",
+            "to: orders.v1.odcs.yaml#/schema/orders/properties/order_id",
+        ),
+        Rule(
+            "CFG134",
+            "Reference to no contract",
+            "The contract that a relationship names does not exist.",
+            "Correct the file's name, or add the contract.",
+            "to: orders.v1.odcs.yaml#/schema/orders/properties/order_id",
+        ),
+        Rule(
+            "CFG135",
+            "Reference to no column",
+            "The contract that a relationship names has no such table or column.",
+            "Correct the id; between files it is the `id` that counts, not the name.",
+            "to: orders.v1.odcs.yaml#/schema/orders/properties/order_id",
+        ),
+        Rule(
+            "CFG136",
+            "Reference to what is no key",
+            "Only a key names one row; of other columns there may be many, or the key has more columns.",
+            "Name the whole key of the other table.",
+            "to: orders.v1.odcs.yaml#/schema/orders/properties/order_id",
+        ),
+        Rule(
+            "CFG137",
+            "Reference that cannot be compared",
+            "The two sides have other types, or one is hashed and the other is not, or one is dropped.",
+            "Give both the same physicalType and the same handling.",
+            "physicalType: bigint",
         ),
     ),
     "Quality rules of a contract": (
@@ -986,6 +1030,13 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "Move the data too, or keep the place.",
             "catalog: prod",
             told_by="diff",
+        ),
+        Rule(
+            "CFG916",
+            "Reference that is not checked",
+            "A contract refers to a table that this tenant does not load, so there is nothing to compare with.",
+            "Load the other table too, or take it knowingly.",
+            "orders: {contract: orders@1}",
         ),
     ),
 }

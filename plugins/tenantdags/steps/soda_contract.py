@@ -32,7 +32,7 @@ def in_stream(contract: Contract, check: Check) -> bool:
 
 def soda_checks(contract: Contract, checks: Sequence[Check]) -> tuple[Check, ...]:
     """The rules Soda has to evaluate: all but those of the stream and those of our own strict checks."""
-    return tuple(c for c in checks if c.kind != "reconcile" and not in_stream(contract, c))
+    return tuple(c for c in checks if c.kind not in ("reconcile", "reference") and not in_stream(contract, c))
 
 
 def to_yaml(

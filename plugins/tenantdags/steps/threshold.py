@@ -24,6 +24,7 @@ _NOUNS = {
     "invalid_count": "invalid value{s} of {columns}",
     "invalid_percent": "% invalid values of {columns}",
     "row_count": "row{s}",
+    "reference": "row{s} whose {columns} is of no published row",
 }
 
 
