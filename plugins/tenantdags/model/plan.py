@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from typing import Literal
 
 from tenantdags.model.contract import Check, Contract
 from tenantdags.model.taxonomy import Event, Severity
-from tenantdags.model.window import Every, Window
+from tenantdags.model.window import Every, Window, day_window, hour_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,17 @@ class LandingPlan:
 
     def load_path(self, window: Window, load_id: str) -> str:
         return f"{self.window_path(window)}/load_id={load_id}"
+
+    def window_in(self, path: str, zone: str) -> Window | None:
+        """The inverse of `window_path`: whose folder this path begins with; None for one that lies elsewhere."""
+        cell = re.match(r"/as_of_date=(\d{4}-\d\d-\d\d)(?:/window=(\d{4})Z)?/", path.removeprefix(self.prefix))
+        try:
+            day = date.fromisoformat(cell[1]) if cell else None
+        except ValueError:
+            return None
+        if cell is None or day is None:
+            return None
+        return hour_window(day, cell[2], zone) if cell[2] else day_window(day, zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

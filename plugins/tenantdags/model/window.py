@@ -77,5 +77,15 @@ def window_named(key: str, every: Every, zone: str) -> Window:
         raise ValueError(f"{key!r} names no {every} of {zone}; write it like {shape}") from None
 
 
+def hour_window(as_of_date: date, clock: str, zone: str) -> Window | None:
+    """The hour of the local date that starts at `HHMM` UTC; None when there is no such hour."""
+    for days in (-1, 0, 1):  # a local date touches up to three dates of UTC
+        start = datetime.combine(as_of_date + timedelta(days=days), time(int(clock[:2]), int(clock[2:])), tzinfo=UTC)
+        found = window_at(start, "hour", zone)
+        if (found.as_of_date, found.start) == (as_of_date, start):
+            return found
+    return None
+
+
 def _local_midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,26 @@ class PublishedRecord:
 
     file: PublishedFile
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The files of one window: those of each load, by name, and whether there is a `_published.json`."""
+
+    window: Window
+    loads: dict[str, list[str]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def published(self) -> bool:
+        return PUBLISHED in self.others
+
+    def take(self, path: str) -> None:
+        load = re.fullmatch(r"load_id=([^/]+)/(.+)", path)
+        if load:
+            self.loads.setdefault(load[1], []).append(load[2])
+        else:
+            self.others.append(path)
 
 
 class Landing:
@@ -92,6 +113,23 @@ class Landing:
             what = "another run published this window at the same time."
             raise LandingConflict(where, what, "Clear `publish`: it decides anew on what now stands there.")
         return PublishedRecord(file, etag)
+
+    def shelves(self, plan: TablePlan, window: Window | None = None) -> tuple[Shelf, ...]:
+        """What lies in landing of every window of the table, or of one; in the windows' order."""
+        prefix = plan.landing.window_path(window) if window else plan.landing.prefix
+        found: dict[Window, Shelf] = {}
+        for path in self.blobs.names(plan.at(window or "landing"), f"{prefix}/"):
+            at = plan.landing.window_in(path, plan.schedule.time_zone)
+            if at and window in (None, at):
+                found.setdefault(at, Shelf(at)).take(path.removeprefix(f"{plan.landing.window_path(at)}/"))
+        return tuple(found[at] for at in sorted(found))
+
+    def summaries(self, plan: TablePlan, window: Window) -> tuple[dict[str, Any], ...]:
+        """The QA summaries of the window's attempts, oldest first, as `put_qa` was given them."""
+        where, folder = plan.at(window), f"{qa_folder(plan, window)}/"
+        names = [name for name in self.blobs.names(where, folder) if re.fullmatch(r"[^/]+\.json", name[len(folder) :])]
+        texts = (found[0] for name in names if (found := self.blobs.read(where, name)))
+        return tuple(sorted(map(json.loads, texts), key=lambda summary: str(summary.get("summarised_at"))))
 
     def published_majors(self, plan: TablePlan, window: Window) -> tuple[int, ...]:
         """The major versions of the contract under which anything is published of this window."""
