@@ -66,6 +66,8 @@ def _once() -> Iterator[Golden]:
         yield Golden(f"log_rows{name}", SELECT, dbsql.log_rows(plan, one_window=one))
         yield Golden(f"appends{name}", (*SELECT, *GROUPS), dbsql.appends(plan, one_window=one))
     yield Golden("append_count", SELECT, dbsql.append_count(plan))
+    delete = dbsql.delete_appends(plan, 2)
+    yield Golden("delete_appends", ("sql-ref-syntax-dml-delete-from.html", "functions/in.html", SELECT[1]), delete)
 
 
 def _of(plan: TablePlan) -> Iterator[Golden]:

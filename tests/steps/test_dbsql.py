@@ -37,7 +37,7 @@ def test_values_are_parameters(sent):
     literals = {
         g.name: set(re.findall(r"'([^']*)'", g.sql))
         for g in sent
-        if g.name.split("_")[0] in ("append", "keys", "insert", "log", "table")
+        if g.name.split("_")[0] in ("append", "appends", "delete", "keys", "insert", "log", "table")
     }
 
     assert len(literals) >= 10

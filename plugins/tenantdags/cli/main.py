@@ -11,6 +11,7 @@ from tenantdags.cli.history import history
 from tenantdags.cli.new import new
 from tenantdags.cli.plan import plan
 from tenantdags.cli.preflight import preflight
+from tenantdags.cli.prune import prune
 from tenantdags.cli.remove import remove
 from tenantdags.cli.rollback import rollback
 from tenantdags.cli.schema import schema
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback):
+for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune):
     app.command()(_command)
 
 

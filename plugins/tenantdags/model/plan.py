@@ -174,6 +174,10 @@ class TablePlan:
         """One outlet asset per tenant and table; emitted by publish only."""
         return f"tenantdags://{self.databricks.catalog}/{self.contract.table}/{self.tenant}"
 
+    def under(self, contract: Contract) -> TablePlan:
+        """The same tenant's table under another major version of its contract: where that one's data lies."""
+        return replace(self, contract=contract, landing=self.landing.of_major(contract.major))
+
     def at(self, window: Window | str) -> str:
         """`acme orders 2026-11-21`: how every message names the place."""
         return f"{self.tenant} {self.table} {window}"

@@ -141,6 +141,17 @@ FROM {quote_path(plan.curated)}
 WHERE tenant_id = :tenant_id AND _append_id = :append_id"""
 
 
+def delete_appends(plan: TablePlan, count: int) -> str:
+    """Takes so many appends out of the table. Parameters: tenant_id, append_0, append_1, …
+
+    Blind appends of other runs do not conflict with it. Files stay until VACUUM, so running queries end as they began.
+    """
+    listed = ", ".join(f":append_{i}" for i in range(count))
+    return f"""\
+DELETE FROM {quote_path(plan.curated)}
+WHERE tenant_id = :tenant_id AND _append_id IN ({listed})"""
+
+
 def append_counts(plan: TablePlan) -> str:
     """Rows of one append, and how many of them do not bear its stamps.
 

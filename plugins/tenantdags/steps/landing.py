@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -131,12 +132,22 @@ class Landing:
         texts = (found[0] for name in names if (found := self.blobs.read(where, name)))
         return tuple(sorted(map(json.loads, texts), key=lambda summary: str(summary.get("summarised_at"))))
 
+    def majors(self, plan: TablePlan) -> tuple[int, ...]:
+        """The major versions of the contract under which any tenant ever landed anything."""
+        folders = self.blobs.folders(plan.at("landing"), f"{plan.contract.table}/")
+        return tuple(sorted(int(name[1:]) for name in folders if re.fullmatch(r"v[1-9]\d*", name)))
+
     def published_majors(self, plan: TablePlan, window: Window) -> tuple[int, ...]:
-        """The major versions of the contract under which anything is published of this window."""
-        folders = self.blobs.folders(plan.at(window), f"{plan.contract.table}/")
-        majors = sorted(int(name[1:]) for name in folders if re.fullmatch(r"v[1-9]\d*", name))
-        landings = ((major, replace(plan, landing=plan.landing.of_major(major))) for major in majors)
-        return tuple(m for m, its in landings if (record := self.published(its, window)) and record.file.head)
+        """The major versions under which anything is published of this window."""
+        plans = [plan.under(replace(plan.contract, major=major)) for major in self.majors(plan)]
+        found = [(its.contract.major, self.published(its, window)) for its in plans]
+        return tuple(major for major, record in found if record and record.file.head)
+
+    def remove(self, plan: TablePlan, window: Window, load_id: str, names: Iterable[str]) -> None:
+        """Deletes these files of a load, its manifest last: while it stands there, what it was can be told."""
+        folder = plan.landing.load_path(window, load_id)
+        for name in sorted(names, key=lambda name: (name == MANIFEST, name)):
+            self.blobs.delete(plan.at(window), f"{folder}/{name}")
 
     def put_qa(self, plan: TablePlan, window: Window, attempt: str, text: str) -> str:
         """Writes one attempt's QA summary and returns its abfss URL."""
