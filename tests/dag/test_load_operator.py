@@ -70,7 +70,7 @@ def context_of(ti, clear_number=0):
     return {
         "ti": ti,
         "run_id": ti.run_id,
-        "dag_run": SimpleNamespace(clear_number=clear_number),
+        "dag_run": SimpleNamespace(clear_number=clear_number, run_type="scheduled"),
         "data_interval_start": WINDOW.start,
         "data_interval_end": WINDOW.end,
     }

@@ -55,7 +55,7 @@ class Ti:
 def context_of(task_id, told):
     ti = Ti(task_id, told)
     interval = {"data_interval_start": WINDOW.start, "data_interval_end": WINDOW.end}
-    return interval | {"ti": ti, "run_id": ti.run_id, "dag_run": SimpleNamespace(clear_number=0)}
+    return interval | {"ti": ti, "run_id": ti.run_id, "dag_run": SimpleNamespace(clear_number=0, run_type="scheduled")}
 
 
 @pytest.fixture

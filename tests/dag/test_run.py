@@ -27,9 +27,10 @@ class Ti:
         return None
 
 
-def context_of(start=None, end=None, run_after=None):
+def context_of(start=None, end=None, run_after=None, run_type="scheduled", conf=None):
     interval = {"data_interval_start": start, "data_interval_end": end}
-    return interval | {"ti": Ti(), "dag": build_dag(PLAN), "dag_run": SimpleNamespace(run_after=run_after)}
+    dag_run = SimpleNamespace(run_after=run_after, run_type=run_type, conf=conf)
+    return interval | {"ti": Ti(), "dag": build_dag(PLAN), "dag_run": dag_run}
 
 
 def test_the_window_is_the_runs_data_interval():
@@ -45,6 +46,39 @@ def test_a_run_without_an_interval_has_the_last_complete_window():
     window = run.run_window(PLAN, context_of(run_after=utc("2026-11-22T09:00:00")))
 
     assert str(window) == "2026-11-21"
+
+
+@pytest.mark.parametrize("run_type", ["manual", "operator_triggered"])
+def test_a_run_that_was_asked_for_is_of_the_window_its_conf_names(run_type):
+    asked = {"run_after": utc("2026-11-22T09:00:00"), "run_type": run_type, "conf": {"window": "2026-11-07"}}
+
+    assert str(run.run_window(PLAN, context_of(**asked))) == "2026-11-07"
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_a_run_by_dates_is_of_its_dates_whatever_its_conf_says(run_type):
+    start, end = pendulum.datetime(2026, 11, 20, 23), pendulum.datetime(2026, 11, 21, 23)
+
+    window = run.run_window(PLAN, context_of(start, end, run_type=run_type, conf={"window": "2026-11-07"}))
+
+    assert str(window) == "2026-11-21"
+
+
+def test_a_conf_that_names_no_window_of_the_grid_is_refused():
+    with pytest.raises(WindowRefused) as refused:
+        run.run_window(PLAN, context_of(run_type="manual", conf={"window": "2026-11-07T14Z"}))
+
+    assert str(refused.value) == (
+        "acme orders ?: config.invalid: the window of the run's conf: '2026-11-07T14Z' names no day of Europe/Berlin; "
+        "write it like 2026-11-21. Remedy: Trigger it with that window in its conf, or with none for the last complete "
+        "one."
+    )
+
+
+def test_backfills_and_recounts_do_not_look_back():
+    ids = ("scheduled__x", "manual__x", "asset_triggered__x", "backfill__x", "recount__2026-11-07__abc")
+
+    assert [run.looks_back(run_id) for run_id in ids] == [True, True, True, False, False]
 
 
 def test_an_interval_off_the_grid_is_refused():

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.airflow_api import AirflowApi
 from sandbox.recount import Cell
-from sandbox.seed import break_window, repair_window
+from sandbox.seed import break_window, late_row, repair_window
 from sandbox.services import SandboxError
 from tests.e2e.rig import Rig, wait_until
 from tests.e2e.test_outcomes import GREEN, red_at
@@ -29,11 +29,15 @@ def api(rig: Rig) -> Iterator[AirflowApi]:
 
 
 def run_id_of(api: AirflowApi, cell: Cell) -> str:
-    """The one run of a window."""
-    start = cell.bounds[0]
-    found = [r["dag_run_id"] for r in api.runs(DAG) if datetime.fromisoformat(r["data_interval_start"]) == start]
+    """The one run of a window by its dates."""
+    found = [r["dag_run_id"] for r in api.runs(DAG) if start_of(r) == cell.bounds[0]]
     assert len(found) == 1, f"{cell}: {found}"
     return str(found[0])
+
+
+def start_of(run: dict[str, Any]) -> datetime | None:
+    """None for a run that was asked for by its window's name."""
+    return datetime.fromisoformat(run["data_interval_start"]) if run["data_interval_start"] else None
 
 
 def run_again(api: AirflowApi, cell: Cell) -> tuple[str, dict[str, str | None]]:
@@ -52,7 +56,7 @@ def caught_up(rig: Rig, api: AirflowApi) -> list[Cell]:
     starts = {cell.bounds[0] for cell in rig.scheduled}
 
     def ended() -> bool:
-        runs = [r for r in api.runs(DAG) if datetime.fromisoformat(r["data_interval_start"]) in starts]
+        runs = [r for r in api.runs(DAG) if start_of(r) in starts]
         return len(runs) == len(starts) and all(r["state"] in ("success", "failed") for r in runs)
 
     wait_until(ended, 240, "catch-up")
@@ -152,3 +156,25 @@ def test_overlapping_backfills_double_nothing(rig: Rig, api: AirflowApi, caught_
     published = [new.generation - old.generation for new, old in zip(after, before, strict=True)]
     assert published == [1, 2, 1]
     assert {run["state"] for run in api.runs(DAG)} == {"success"}
+
+
+def test_a_late_row_of_an_older_window_is_recounted_and_read_again(
+    rig: Rig, api: AirflowApi, caught_up: list[Cell]
+) -> None:
+    older, newest = caught_up[-2:]
+    before = rig.recount.visible(older)
+    late_row(rig.world.sqlserver, older.tenant, older.as_of_date)
+
+    assert run_again(api, newest) == ("success", GREEN)
+    recount = rig.recount.summaries(newest)[-1]["recount"]
+    [found] = recount["differing"]
+    assert api.wait_for_run(DAG, found["asked"]) == "success"
+
+    after = rig.recount.visible(older)
+    assert (after.rows, after.keys, after.generation) == (before.rows + 1, before.keys + 1, before.generation + 1)
+    assert (recount["windows"], found["window"]) == (2, str(older.as_of_date))
+    assert f"rows {before.rows} → {after.rows}" in found["differs"]
+    written = rig.recount.summaries(older)[-1]
+    assert (written["outcome"], written["run_id"]) == ("green", found["asked"])
+    assert written["rows"]["published"] == after.rows
+    assert api.run(DAG, found["asked"])["run_type"] == "operator_triggered"

@@ -14,7 +14,7 @@ from tenantdags.model.contract import Check, Column, WindowRule
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.project import load_tenant
 from tenantdags.model.sqltype import SqlType
-from tenantdags.model.window import Window, day_window, window_of
+from tenantdags.model.window import Window, day_window, window_of, windows_before
 from tenantdags.steps import tsql
 from tenantdags.steps.tsql import Statement
 
@@ -26,6 +26,8 @@ SELECT = "t-sql/queries/select-transact-sql"
 CAST = "t-sql/functions/cast-and-convert-transact-sql"
 COUNT = "t-sql/functions/count-big-transact-sql"
 SUM = "t-sql/functions/sum-transact-sql"
+MAX = "t-sql/functions/max-transact-sql"
+UNION = "t-sql/language-elements/set-operators-union-transact-sql"
 EXISTS = "t-sql/language-elements/exists-transact-sql"
 DB_NAME = "t-sql/functions/db-name-transact-sql"
 CASE = "t-sql/language-elements/case-transact-sql"
@@ -136,8 +138,13 @@ def _examples() -> Iterator[Golden]:
             window, kind = day_of(plan), tenant_type(plan)
             scope = (*([EXISTS] if table == "order_lines" else []), *([DB_NAME] if where == "own" else []))
             yield Golden(f"rows_{table}_{where}", (SELECT, CAST, *scope), tsql.select_rows(plan, window, kind))
-            pages = (SELECT, COUNT, SUM, CAST, *scope, *([CASE] if table == "order_lines" else []))
+            newest = [MAX] if plan.contract.mode == "event" else []
+            pages = (SELECT, COUNT, SUM, *newest, CAST, *scope, *([CASE] if table == "order_lines" else []))
             yield Golden(f"totals_{table}_{where}", pages, tsql.control_totals(plan, window, kind))
+            if plan.contract.mode == "event":
+                before = windows_before(window, 3, plan.schedule.time_zone)
+                pages = (UNION, COUNT, SUM, MAX, CAST, *scope)
+                yield Golden(f"recount_{table}_{where}", pages, tsql.recount(plan, before, kind))
             for by in tsql.groupings(plan):
                 statement = tsql.grouped_totals(plan, window, kind, by)
                 yield Golden(f"totals_{table}_by_{'_'.join(by)}_{where}", (GROUP_BY, COLLATE, SUM, CAST), statement)

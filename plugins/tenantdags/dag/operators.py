@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from tenantdags.dag import run, world
+from tenantdags.model.errors import TenantDagsError
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
+
+    from tenantdags.steps.manifest import Manifest
+    from tenantdags.steps.recount import Told
 
 
 class StepOperator(BaseOperator):
@@ -55,8 +59,10 @@ class ExtractOperator(StepOperator):
 
     def step(self, window: Window, context: Context) -> None:
         from tenantdags.steps.extract import extract
+        from tenantdags.steps.recount import published_before
         from tenantdags.steps.source import connect
 
+        landing = world.landing(self.plan, window)
         manifest = extract(
             self.plan,
             window,
@@ -64,9 +70,10 @@ class ExtractOperator(StepOperator):
             catalogue=world.source_records(self.plan, window),
             staging=world.staging(self.plan),
             key=world.pii_key(self.plan, window),
-            base_generation=world.landing(self.plan, window).base_generation(self.plan, window),
+            base_generation=landing.base_generation(self.plan, window),
             run_id=context["run_id"],
             now=partial(datetime.now, UTC),
+            published=published_before(self.plan, window, landing) if run.looks_back(context["run_id"]) else None,
         )
         run.tell_manifest(context, manifest)
 
@@ -131,10 +138,11 @@ class SummariseOperator(StepOperator):
         from tenantdags.dag.alerts import notify
         from tenantdags.steps.summarise import summarise
 
+        facts = run.run_facts(context)
         summary = summarise(
             self.plan,
             window,
-            run.run_facts(context),
+            replace(facts, recount=self._recounted(facts.manifest, window, context)),
             landing=partial(world.landing, self.plan, window),
             staging=partial(world.staging, self.plan),
             now=partial(datetime.now, UTC),
@@ -144,3 +152,24 @@ class SummariseOperator(StepOperator):
         self.log.info(summary.line)
         if summary.outcome != "green":
             notify(self.plan.alerts, "red" if summary.outcome in ("red", "drift") else "error", summary.line)
+
+    def _recounted(self, manifest: Manifest | None, window: Window, context: Context) -> tuple[Told, ...]:
+        """Behind publish, so that no older window delays this one; whatever goes wrong is told and fails nothing."""
+        from tenantdags.dag import rerun
+        from tenantdags.steps.recount import follow_up, looks_back, trouble
+
+        if not looks_back(self.plan):
+            return ()
+        try:
+            return follow_up(
+                self.plan,
+                manifest,
+                world.landing(self.plan, window),
+                waiting=rerun.waiting(self.plan, context),
+                ask=rerun.asking(self.plan),
+                run_id=context["run_id"],
+                now=datetime.now(UTC),
+            )
+        except TenantDagsError as error:
+            self.log.warning("the recount was not followed up: %s", error)
+            return trouble(window, error)

@@ -28,8 +28,8 @@ class InTimeFirst(PriorityWeightStrategy):
 
 
 def behind(run_id: str | None, window: timedelta, now: datetime) -> bool:
-    """Whether the run was due so long ago that the next one is due as well. Backfills are; runs by hand are not."""
+    """Whether the run was due so long ago that the next one is due as well. Backfills and recounts are."""
     kind, _, due = (run_id or "").partition("__")
     if kind != "scheduled":
-        return kind == "backfill"
+        return kind in ("backfill", "recount")
     return now - datetime.fromisoformat(due) >= window

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from tenantdags.model.errors import PlanChanged, RunError, WindowRefused
 from tenantdags.model.fingerprint import changed, fingerprints
 from tenantdags.model.plan import TablePlan
-from tenantdags.model.window import Window, window_of
+from tenantdags.model.window import Window, window_named, window_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD = "extract", "check_extract", "upload", "load"
 CHECK_LOAD, PUBLISH, SUMMARISE = "check_load", "publish", "summarise"
 STEPS = (EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD, CHECK_LOAD, PUBLISH)
+
+WINDOW = "window"  # the key of a run's conf that names its window
 
 # XCom keys
 PLAN, MANIFEST, REPORT, MANIFEST_URL = "plan", "manifest", "report", "manifest_url"
@@ -42,14 +44,35 @@ def run_window(plan: TablePlan, context: Context) -> Window:
 
 
 def interval_window(plan: TablePlan, context: Context) -> Window:
-    """The window of the run's data interval; a run without one (triggered without a date) has the last complete one."""
-    start, end = _interval(context)
+    """The window its conf names, or that of its data interval; a run with neither has the last complete one."""
     schedule = plan.schedule
+    named = _named_window(context)
+    if named is not None:
+        try:
+            return window_named(named, schedule.every, schedule.time_zone)
+        except ValueError as error:
+            remedy = "Trigger it with that window in its conf, or with none for the last complete one."
+            raise WindowRefused(plan.at("?"), f"the window of the run's conf: {error}.", remedy) from None
+    start, end = _interval(context)
     try:
         return window_of(start, end, schedule.every, schedule.time_zone)
     except ValueError as error:
         remedy = f"Trigger with a logical date and no data interval, or back-fill with dates of {schedule.time_zone}."
         raise WindowRefused(plan.at("?"), f"the run's data interval {error}.", remedy) from None
+
+
+def _named_window(context: Context) -> str | None:
+    """Only a run that somebody asked for may be of another window than its dates."""
+    run: Any = context["dag_run"]
+    if run.run_type not in ("manual", "operator_triggered"):
+        return None
+    named = (run.conf or {}).get(WINDOW)
+    return None if named is None else str(named)
+
+
+def looks_back(run_id: str) -> bool:
+    """Backfills and recounts are of old windows, and other runs look at what lies before those."""
+    return run_id.partition("__")[0] not in ("backfill", "recount")
 
 
 def _interval(context: Context) -> tuple[datetime, datetime]:

@@ -47,6 +47,12 @@ def next_run(plan: TablePlan, now: datetime) -> Run:
     return run_of(plan, max(first, open_window))
 
 
+def newest_due(plan: TablePlan, now: datetime) -> Window | None:
+    """The newest window whose run has been due by `now`; None before the first."""
+    first, still_open = _first_window(plan, now), _cell(plan, now - delay(plan))
+    return _cell(plan, still_open.start - _INSTANT) if still_open.start > first.start else None
+
+
 def catch_up(plan: TablePlan, now: datetime) -> int:
     """How many runs of a DAG that never ran are due at `now` already. Airflow starts them one after the other."""
     first, still_open = _first_window(plan, now), _cell(plan, now - delay(plan))

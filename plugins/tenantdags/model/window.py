@@ -48,6 +48,15 @@ def window_at(instant: datetime, every: Every, zone: str) -> Window:
     return Window(start=start, end=start + timedelta(hours=1), as_of_date=as_of_date, every="hour")
 
 
+def windows_before(window: Window, count: int, zone: str) -> tuple[Window, ...]:
+    """The `count` cells of the grid in front of a window, the nearest first."""
+    found: list[Window] = []
+    for _ in range(count):
+        window = window_at(window.start - timedelta(microseconds=1), window.every, zone)
+        found.append(window)
+    return tuple(found)
+
+
 def window_of(start: datetime, end: datetime, every: Every, zone: str) -> Window:
     """The window a data interval stands for: the one place where `data_interval_*` becomes a window.
 

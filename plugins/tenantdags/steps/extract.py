@@ -6,9 +6,11 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,10 +18,10 @@ from tenantdags.model.errors import BadValue, ConnectionMissing, DriftBreaking, 
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.sqltype import SqlType
 from tenantdags.model.window import Window
-from tenantdags.steps import source, tsql
+from tenantdags.steps import recount, source, tsql
 from tenantdags.steps.columns import Conform, load_columns, staged_schema
 from tenantdags.steps.drift import compare, found_columns
-from tenantdags.steps.manifest import Manifest, Part, SumTotal, Totals
+from tenantdags.steps.manifest import Manifest, Newest, Part, Recount, SumTotal, Totals, utc_text
 from tenantdags.steps.parts import PartWriter
 from tenantdags.steps.pii import PiiKey
 from tenantdags.steps.source import Connection, Session
@@ -42,11 +44,13 @@ def extract(
     base_generation: int,
     run_id: str,
     now: Callable[[], datetime],
+    published: recount.Published | None = None,
 ) -> Manifest:
     """The manifest of a complete staged load under a new load_id.
 
     `connect` opens an mssql-python connection, `catalogue` runs a catalogue statement through MsSqlHook, `now` is
-    aware. Raises the errors of steps.source, DriftBreaking, BadValue, StagingUnavailable, WindowRefused.
+    aware, `published` are earlier windows to recount. Raises the errors of steps.source, DriftBreaking, BadValue,
+    StagingUnavailable, WindowRefused.
     """
     where = plan.at(window)
     require_observable(plan, window, now())
@@ -57,6 +61,7 @@ def extract(
         with source.session(connect, plan.source.isolation, where, plan.source.connection) as session:
             extracted_at = now()
             totals = _totals(plan, window, session, tenant_type)
+            recounted = _recount(plan, published, session, tenant_type) if published else None
             conform = Conform(plan, where, key)
             parts = _parts(plan, window, session, tenant_type, conform, folder)
         manifest = Manifest(
@@ -79,6 +84,7 @@ def extract(
             run_id=run_id,
             warnings=warnings,
             stream_checks=conform.stream_checks(),
+            recount=recounted,
         )
         staging.write_manifest(plan, manifest, window)
     return manifest
@@ -175,16 +181,30 @@ def batch_rows(plan: TablePlan) -> int:
 
 
 def _totals(plan: TablePlan, window: Window, session: Session, tenant_type: SqlType | None) -> Totals:
-    summed = tsql.summed_columns(plan)
-    [(rows, *values)] = session.rows(tsql.control_totals(plan, window, tenant_type))
-    _refuse_too_fine(plan, window, values[len(summed) :])
-    sums = [
-        SumTotal(column=c.name, by=(), group=(), sum=_plain(v))
-        for c, v in zip(summed, values[: len(summed)], strict=True)
-    ]
+    [row] = session.rows(tsql.control_totals(plan, window, tenant_type))
+    totals, counts = _counted(plan, row)
+    _refuse_too_fine(plan, window, counts)
+    sums = list(totals.sums)
     for by in tsql.groupings(plan):
         sums += _group_sums(plan, by, session.rows(tsql.grouped_totals(plan, window, tenant_type, by)))
-    return Totals(rows=int(rows), sums=tuple(sums))
+    return replace(totals, sums=tuple(sums))
+
+
+def _recount(plan: TablePlan, published: recount.Published, session: Session, tenant_type: SqlType | None) -> Recount:
+    """The windows of the lookback as the source shows them in the transaction this run reads its own rows in."""
+    windows = tuple(published.windows)
+    rows = session.rows(tsql.recount(plan, windows, tenant_type)) if windows else []
+    return recount.compare(published, [_counted(plan, row[1:])[0] for row in sorted(rows)])
+
+
+def _counted(plan: TablePlan, row: Sequence[Any]) -> tuple[Totals, Sequence[Any]]:
+    """What `tsql.control_totals` and `tsql.recount` count, and the rest of the row."""
+    summed, changed = tsql.summed_columns(plan), tsql.changed_column(plan)
+    rows, *rest = row
+    sums = [SumTotal(column=c.name, by=(), group=(), sum=_plain(v)) for c, v in zip(summed, rest, strict=False)]
+    rest = rest[len(summed) :]
+    newest = Newest(column=changed.name, value=_iso(rest.pop(0))) if changed else None
+    return Totals(rows=int(rows), sums=tuple(sums), newest=newest), rest
 
 
 def _refuse_too_fine(plan: TablePlan, window: Window, counts: Sequence[int]) -> None:
@@ -212,6 +232,14 @@ def _group_text(value: object) -> str | None:
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _iso(value: Any) -> str | None:
+    """A date or time as text; an offset is the same instant whatever it is written in."""
+    if value is None:
+        return None
+    aware = isinstance(value, datetime) and value.tzinfo is not None
+    return utc_text(value) if aware else str(value.isoformat())
 
 
 def _plain(value: object) -> str | None:

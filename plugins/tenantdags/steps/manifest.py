@@ -39,11 +39,20 @@ class SumTotal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Newest:
+    """The newest value of the column that moves when a row changes, as ISO text; None where no row has one."""
+
+    column: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """What the source said about the window in the same transaction as the rows."""
 
     rows: int
     sums: tuple[SumTotal, ...] = ()
+    newest: Newest | None = None  # where the contract declares `changed`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +62,30 @@ class StreamCheck:
     rule: str
     failing: int
     rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differing:
+    """An earlier window whose rows at the source are not those that are published, as generation `generation`.
+
+    `source` is a digest of what the source said. `settled`: it said so already when the window was rolled back by hand.
+    """
+
+    window: str
+    window_start: datetime
+    generation: int
+    differs: tuple[str, ...]  # 'rows 200 → 201'
+    source: str
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recount:
+    """The published windows that the lookback counted anew at the source, and those that differ."""
+
+    windows: int
+    differing: tuple[Differing, ...] = ()
+    troubles: tuple[str, ...] = ()  # windows that could not be compared, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +115,7 @@ class Manifest:
     run_id: str
     warnings: tuple[str, ...] = ()
     stream_checks: tuple[StreamCheck, ...] = ()
+    recount: Recount | None = None  # None: this run does not look back
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -93,8 +127,6 @@ class Manifest:
         raw: dict[str, Any] = json.loads(text)
         if raw.get("format") != FORMAT:
             raise ValueError(f"manifest format {raw.get('format')!r}, this version reads {FORMAT}")
-        totals = raw["totals"]
-        sums = tuple(SumTotal(**{**s, "by": tuple(s["by"]), "group": tuple(s["group"])}) for s in totals["sums"])
         return cls(
             **{
                 **raw,
@@ -104,11 +136,26 @@ class Manifest:
                 "as_of_date": date.fromisoformat(raw["as_of_date"]),
                 "parts": tuple(Part(**p) for p in raw["parts"]),
                 "columns": tuple(LoadColumn(**c) for c in raw["columns"]),
-                "totals": Totals(rows=totals["rows"], sums=sums),
+                "totals": _totals(raw["totals"]),
                 "warnings": tuple(raw["warnings"]),
                 "stream_checks": tuple(StreamCheck(**c) for c in raw["stream_checks"]),
+                "recount": _recount(raw["recount"]) if raw.get("recount") else None,
             }
         )
+
+
+def _totals(raw: dict[str, Any]) -> Totals:
+    sums = tuple(SumTotal(**{**s, "by": tuple(s["by"]), "group": tuple(s["group"])}) for s in raw["sums"])
+    newest = raw.get("newest")  # not in manifests of earlier versions
+    return Totals(rows=raw["rows"], sums=sums, newest=Newest(**newest) if newest else None)
+
+
+def _recount(raw: dict[str, Any]) -> Recount:
+    differing = tuple(
+        Differing(**{**d, "window_start": _instant(d["window_start"]), "differs": tuple(d["differs"])})
+        for d in raw["differing"]
+    )
+    return Recount(windows=raw["windows"], differing=differing, troubles=tuple(raw["troubles"]))
 
 
 def utc_text(instant: datetime) -> str:

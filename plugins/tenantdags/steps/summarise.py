@@ -18,6 +18,7 @@ from tenantdags.model.window import Window
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.manifest import Manifest, utc_text
 from tenantdags.steps.published import PublishedFile
+from tenantdags.steps.recount import Told
 from tenantdags.steps.report import GateReport, Loaded, Published
 from tenantdags.steps.staging import Staging
 
@@ -52,6 +53,7 @@ class RunFacts:
     gates: tuple[GateReport, ...] = ()
     loaded: Loaded | None = None
     published: Published | None = None
+    recount: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,7 @@ def _findings(facts: RunFacts) -> dict[str, Any]:
         "rows": _rows(facts),
         "gates": [{"outcome": gate.outcome, **gate.to_dict()} for gate in facts.gates],
         "warnings": _warnings(facts),
+        "recount": _recount(facts),
         "tasks": [asdict(task) for task in facts.tasks],
     }
 
@@ -171,7 +174,7 @@ def _this_attempt(run: RunFacts) -> RunFacts:
     tasks = tuple(task if task.state == "failed" else _without_error(task) for task in run.tasks)
     return RunFacts(
         run_id=run.run_id, attempt=run.attempt, tasks=tasks, manifest=manifest, gates=gates, loaded=loaded,
-        published=published,
+        published=published, recount=run.recount,
     )  # fmt: skip
 
 
@@ -231,7 +234,16 @@ def _rows(facts: RunFacts) -> dict[str, int | None]:
 def _warnings(facts: RunFacts) -> list[str]:
     told = list(facts.manifest.warnings) if facts.manifest else []
     warned = [(gate.gate, r) for gate in facts.gates for r in gate.results if r.outcome == "warn"]
-    return told + [f"{gate}: {r.rule}: {r.value} (expected {r.expected})" for gate, r in warned]
+    gates = [f"{gate}: {r.rule}: {r.value} (expected {r.expected})" for gate, r in warned]
+    return [*told, *gates, *(entry.text for entry in facts.recount)]
+
+
+def _recount(facts: RunFacts) -> dict[str, Any] | None:
+    """How many earlier windows were counted anew at the source, and what came of those that differ."""
+    counted = facts.manifest.recount if facts.manifest else None
+    if counted is None and not facts.recount:
+        return None
+    return {"windows": counted.windows if counted else 0, "differing": [asdict(entry) for entry in facts.recount]}
 
 
 def _counted(facts: RunFacts, readers: Published | None, outcome: QaOutcome, trouble: str | None) -> str:

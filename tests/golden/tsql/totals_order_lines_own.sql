@@ -1,6 +1,7 @@
 -- https://learn.microsoft.com/sql/t-sql/queries/select-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/functions/count-big-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/functions/sum-transact-sql
+-- https://learn.microsoft.com/sql/t-sql/functions/max-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/language-elements/exists-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/functions/db-name-transact-sql
@@ -11,6 +12,7 @@ SELECT
     COUNT_BIG(*) AS [row count],
     SUM(CAST(t.[quantity] AS decimal(38,0))) AS [sum of quantity],
     SUM(CAST(t.[unit_price] AS decimal(38,4))) AS [sum of unit_price],
+    MAX(t.[updated_at]) AS [newest updated_at],
     COUNT_BIG(CASE WHEN t.[created_at] <> CAST(t.[created_at] AS datetimeoffset(6)) THEN 1 END) AS [too fine in created_at]
 FROM [dbo].[OrderLines] AS t
 WHERE EXISTS (

@@ -1,13 +1,15 @@
 -- https://learn.microsoft.com/sql/t-sql/queries/select-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/functions/count-big-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/functions/sum-transact-sql
+-- https://learn.microsoft.com/sql/t-sql/functions/max-transact-sql
 -- https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql
 -- parameter 1: 123
 -- parameter 2: datetime.datetime(2026, 11, 19, 23, 0)
 -- parameter 3: datetime.datetime(2026, 11, 20, 23, 0)
 SELECT
     COUNT_BIG(*) AS [row count],
-    SUM(t.[amount]) AS [sum of amount]
+    SUM(t.[amount]) AS [sum of amount],
+    MAX(t.[updated_at]) AS [newest updated_at]
 FROM [dbo].[Orders] AS t
 WHERE t.[company_id] = CAST(? AS int)
   AND t.[order_date] >= CAST(? AS datetime2(3))
