@@ -3,11 +3,15 @@
 .PHONY: help setup demo stop clean test check format bench lock
 
 BIN := .venv/bin
+TEST_WORKERS ?= 2
 
 # No dependency reports home, and importing Soda with telemetry on would take over Airflow's traces.
 export SODA_CORE_TELEMETRY_ENABLED := false
 export DO_NOT_TRACK := 1
 export SCARF_NO_ANALYTICS := true
+
+# Demo and tests start Python hundreds of times; without cached bytecode each start compiles Airflow anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -24,8 +28,9 @@ stop: ## end what demo started; its data stays
 clean: stop ## stop, then delete the data of the sandbox and Airflow
 	rm -rf sandbox/.run .airflow
 
+# What shares servers stays in one worker (tests/conftest.py).
 test: setup ## run every test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
 
 check: setup ## run the linters and the type checker
 	$(BIN)/ruff check .

@@ -1,15 +1,24 @@
-"""What all tests share: no telemetry, an Airflow home inside the checkout, and quick tests first."""
+"""What all tests share: no telemetry, an Airflow home in the checkout, quick tests first; and what `-n` may part."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 KINDS = ("unit", "sandbox", "airflow")
+# Session fixtures that start much: the tests of one stay in one worker of `pytest -n`. Longest first.
+WORLDS = ("rig", "running_lakehouse", "running_cloud")
+
+# The tests start Python hundreds of times, and compiling Airflow costs seconds each time it finds no bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Before any test module imports Airflow or Soda: both read these once, at import.
 os.environ.setdefault("AIRFLOW_HOME", str(ROOT / ".airflow" / "tests"))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # which has the environment of the process that started it
+    os.environ["AIRFLOW_HOME"] += f"/{worker}"
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
 os.environ.setdefault("MSSQL_PYTHON_NATIVE_PROVIDER", "msodbcsql18")
@@ -22,8 +31,21 @@ def kind(item: pytest.Item) -> str:
     return max((name for name in KINDS if item.get_closest_marker(name)), key=KINDS.index, default="unit")
 
 
+def world(item: pytest.Item) -> str | None:
+    used = getattr(item, "fixturenames", ())
+    return next((name for name in WORLDS if name in used), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if kind(item) == "unit":
             item.add_marker(pytest.mark.unit)
-    items.sort(key=lambda item: KINDS.index(kind(item)))
+        item.add_marker(pytest.mark.xdist_group(world(item) or item.path.name))
+    items.sort(key=_turn if "PYTEST_XDIST_WORKER" in os.environ else lambda item: (KINDS.index(kind(item)),))
+
+
+def _turn(item: pytest.Item) -> tuple[int, ...]:
+    """Among workers the longest group begins first, or it would run alone at the end."""
+    its = world(item)
+    return WORLDS.index(its) if its else len(WORLDS), -KINDS.index(kind(item))

@@ -24,10 +24,15 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+def loaders_of(bundle: TenantBundle) -> list[Path]:
+    """Not what Python keeps beside them, their bytecode."""
+    return sorted(bundle.path.glob("*.py"))
+
+
 def changed_by(bundle: TenantBundle, action: Callable[[], object]) -> list[str]:
     """The loaders that an action and the refresh behind it made Airflow parse again."""
-    before = {path.name: path.stat().st_mtime_ns for path in bundle.path.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in loaders_of(bundle)}
     action()
     bundle.refresh()
-    after = {path.name: path.stat().st_mtime_ns for path in bundle.path.iterdir()}
+    after = {path.name: path.stat().st_mtime_ns for path in loaders_of(bundle)}
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

@@ -1,6 +1,7 @@
 """One tenant file is one parse unit: what is rewritten, what is not, and who errs when a file is broken."""
 
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from tenantdags.dag.bundle import TenantBundle, bundle_configured
-from tests.dag.bundles import ALL, TENANTS, changed_by, dags_of, edit
+from tests.dag.bundles import ALL, TENANTS, changed_by, dags_of, edit, loaders_of
 from tests.dag.plans import ROOT
 
 BUNDLE_SETTING = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("storage")
 def test_there_is_one_loader_per_tenant_and_every_dag_is_loaded(bundle):
     found = dags_of(bundle.path)
 
-    assert sorted(path.name for path in bundle.path.iterdir()) == [f"tenant_{tenant}.py" for tenant in TENANTS]
+    assert [path.name for path in loaders_of(bundle)] == [f"tenant_{tenant}.py" for tenant in TENANTS]
     assert sorted(found.dags) == ALL
     assert found.import_errors == {}
 
@@ -54,6 +55,16 @@ def test_an_edit_concerns_its_tenant_alone(bundle, project):
     path = project / "config/tenants/globex.yaml"
 
     assert changed_by(bundle, lambda: edit(path, "name: ", "name: New ")) == ["tenant_globex.py"]
+
+
+def test_edits_of_one_second_and_size_are_all_seen(bundle, project):
+    path, seen = project / "config/tenants/globex.yaml", []
+    for number in range(3):
+        path.write_text(re.sub("(?m)^name: .*", f"name: Globex {number}", path.read_text()))
+        bundle.refresh()
+        seen.append(str(dags_of(bundle.path / "tenant_globex.py").dags["globex__orders"].doc_md))
+
+    assert [text.partition(":")[0] for text in seen] == [f"### Globex {number}" for number in range(3)]
 
 
 def test_a_change_of_the_defaults_concerns_all(bundle, project):
@@ -88,7 +99,7 @@ def test_a_project_that_is_away_for_a_moment_removes_no_dag(bundle, project):
     ):
         bundle.refresh()
 
-    assert len(list(bundle.path.iterdir())) == 3
+    assert len(loaders_of(bundle)) == 3
 
 
 def test_a_new_tenant_gets_one(bundle, project):
@@ -163,7 +174,7 @@ def test_two_dag_processors_at_once_write_whole_loaders(project):
         list(pool.map(lambda one: one.initialize(), bundles))
 
     assert sorted(dags_of(bundles[0].path).dags) == ALL
-    assert sorted(path.name for path in bundles[0].path.iterdir()) == [f"tenant_{tenant}.py" for tenant in TENANTS]
+    assert [path.name for path in loaders_of(bundles[0])] == [f"tenant_{tenant}.py" for tenant in TENANTS]
 
 
 def test_a_worker_that_starts_a_task_builds_that_dag_alone(bundle, monkeypatch):

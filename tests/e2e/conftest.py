@@ -16,9 +16,10 @@ from tests.e2e.rig import Rig, Runner
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {"test_scheduler.py": 1, "test_leaks.py": 3}
-    here = [item for item in items if item.path.parent == Path(__file__).parent]
-    others = [item for item in items if item.path.parent != Path(__file__).parent]
-    items[:] = [*others, *sorted(here, key=lambda item: order.get(item.path.name, 2))]
+    here = [number for number, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ordered = sorted((items[number] for number in here), key=lambda item: order.get(item.path.name, 2))
+    for number, item in zip(here, ordered, strict=True):
+        items[number] = item
 
 
 @pytest.fixture(scope="session")
