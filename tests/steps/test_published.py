@@ -41,10 +41,14 @@ def changed(**head):
     ("text", "error"),
     [
         ("not json", "Expecting value"),
+        ("[]", "AttributeError"),
+        ("{}", "format None"),
+        (changed(generations=[{}]), "KeyError"),
+        (changed(pruned_loads=[]), "AttributeError"),
         (changed(format=1), "format 1, this version reads 2"),
         (changed(generations=[]), "its head is not the last of its generations"),
         (changed(append_id="other"), "its head is not the last of its generations"),
-        (changed(generations=json.loads(changed())["generations"] * 2), "has a hole in its generations"),
+        (changed(generations=json.loads(changed())["generations"] * 2), "its generations have a hole"),
     ],
 )
 def test_a_file_that_is_not_whole_is_refused(text, error):
@@ -64,7 +68,7 @@ def test_a_torn_head_can_be_passed_over_and_nothing_else():
     file = PublishedFile().with_next(FACT)
 
     assert PublishedFile.from_json(changed(append_id="other"), any_head=True) == file
-    with pytest.raises(ValueError, match="has a hole"):
+    with pytest.raises(ValueError, match="have a hole"):
         PublishedFile.from_json(changed(generations=json.loads(changed())["generations"] * 2), any_head=True)
 
 

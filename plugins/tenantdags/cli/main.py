@@ -7,6 +7,7 @@ import typer
 from tenantdags.cli.apply import apply
 from tenantdags.cli.check import check
 from tenantdags.cli.diff import diff
+from tenantdags.cli.doctor import doctor
 from tenantdags.cli.history import history
 from tenantdags.cli.new import new
 from tenantdags.cli.plan import plan
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune):
+for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor):
     app.command()(_command)
 
 

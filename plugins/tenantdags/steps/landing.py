@@ -96,8 +96,19 @@ class Landing:
 
     def published(self, plan: TablePlan, window: Window) -> PublishedRecord | None:
         """What readers of this window see; None before its first publish."""
-        found = self.blobs.read(plan.at(window), _published_path(plan, window))
+        found = self.published_text(plan, window)
         return _record(plan, window, *found) if found else None
+
+    def published_text(self, plan: TablePlan, window: Window) -> tuple[bytes, str] | None:
+        """The file as it stands there, readable or not, and its ETag."""
+        return self.blobs.read(plan.at(window), _published_path(plan, window))
+
+    def keep_broken(self, plan: TablePlan, window: Window, data: bytes) -> str:
+        """Puts a file that is about to be replaced aside, and tells where."""
+        digest = hashlib.sha256(data).hexdigest()[:12]
+        path = f"_ops/broken/{plan.landing.window_path(window)}/{digest}.{PUBLISHED}"
+        self.blobs.write(plan.at(window), path, data)
+        return path
 
     def base_generation(self, plan: TablePlan, window: Window) -> int:
         """The published generation, 0 for none: what `extract` writes into its manifest."""
@@ -202,9 +213,9 @@ def _published_path(plan: TablePlan, window: Window) -> str:
 def _record(plan: TablePlan, window: Window, data: bytes, etag: str) -> PublishedRecord:
     try:
         return PublishedRecord(PublishedFile.from_json(data), etag)
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         what = f"{PUBLISHED} of this window cannot be read: {redact(error, 200)}."
-        remedy = "Restore its last good version in the container; nothing else was touched."
+        remedy = f"`tenantdags doctor --tenant {plan.tenant} --table {plan.table}` tells what can be mended."
         raise LandingConflict(plan.at(window), what, remedy) from None
 
 

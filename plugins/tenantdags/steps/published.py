@@ -105,20 +105,23 @@ class PublishedFile:
 
     @classmethod
     def from_json(cls, text: str | bytes, *, any_head: bool = False) -> PublishedFile:
-        """Raises ValueError, KeyError or TypeError when the text is not such a file, or its generations have a hole.
+        """Raises ValueError when the text is not such a file, or its generations have a hole.
 
         `any_head` takes the generations for true where the head, which only repeats the last one, says something else.
         """
-        raw: dict[str, Any] = json.loads(text)
-        if raw.get("format") != FORMAT:
-            raise ValueError(f"_published.json format {raw.get('format')!r}, this version reads {FORMAT}")
-        facts = tuple(_generation(fact) for fact in raw["generations"])
+        raw: Any = json.loads(text)
+        try:
+            if raw.get("format") != FORMAT:
+                raise ValueError(f"format {raw.get('format')!r}, this version reads {FORMAT}")
+            facts = tuple(_generation(fact) for fact in raw["generations"])
+            found = cls(facts, _instants(raw["pruned_appends"]), _instants(raw["pruned_loads"]))
+            head = {name: raw.get(name) for name in _head(None)}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
         if [fact.generation for fact in facts] != list(range(1, len(facts) + 1)):
-            raise ValueError("_published.json has a hole in its generations")
-        found = cls(facts, _instants(raw["pruned_appends"]), _instants(raw["pruned_loads"]))
-        head = _head(found.current)
-        if not any_head and head != {name: raw.get(name) for name in head}:
-            raise ValueError("_published.json is torn: its head is not the last of its generations")
+            raise ValueError("its generations have a hole")
+        if not any_head and head != _head(found.current):
+            raise ValueError("torn: its head is not the last of its generations")
         return found
 
 
@@ -136,7 +139,7 @@ def _generation(raw: dict[str, Any]) -> Generation:
         }
     )
     if fact.event not in ("publish", "rollback") or (fact.event == "rollback") != (fact.restores is not None):
-        raise ValueError(f"_published.json holds an event that this version does not know: {fact.event!r}")
+        raise ValueError(f"it holds an event that this version does not know: {fact.event!r}")
     return fact
 
 
