@@ -11,6 +11,8 @@ from tenantdags.model import fields, thresholds
 from tenantdags.model.resolve import UNSAID
 from tenantdags.model.tenant import (
     Alert,
+    Backfill,
+    BackfillPools,
     Databricks,
     Defaults,
     Flag,
@@ -72,6 +74,7 @@ TITLES: dict[type[BaseModel], str] = {
     Settings: "Settings of a table, a tenant, a tier and the defaults",
     Sla: "`sla`",
     Alert: "An entry of `alerts`",
+    Backfill: "`backfill`",
     Override: "A rule: `tables.<table>.checks.<rule>`",
     Defaults: "The defaults: `config/defaults.yaml`",
     Tier: "A tier: `tiers.<tier>`",
@@ -79,6 +82,7 @@ TITLES: dict[type[BaseModel], str] = {
     Staging: "`staging`",
     Databricks: "`databricks`",
     Pools: "`pools`",
+    BackfillPools: "`pools.backfill`",
     Flag: "A flag: `flags.<flag>` of the defaults",
     Groups: "The groups: `config/groups.yaml`",
     Group: "A group: `groups.<group>`",
@@ -88,7 +92,8 @@ KINDS = {
     fields.ContractRef: "`<table>@<major>`", fields.Duration: "duration", fields.PositiveDuration: "duration",
     fields.Clock: "`\"HH:MM\"`", fields.Day: "date", fields.Zone: "time zone", fields.Scalar: "text or number",
     fields.Retries: "0 to 20", fields.Priority: "1 to 1000", fields.Slots: "1 to 1000",
-    fields.Lookback: "0 to 400", fields.PollSeconds: "1 to 600", fields.FileUrl: "URL",
+    fields.DayPart: "`\"HH:MM-HH:MM\"`", fields.Lookback: "0 to 400", fields.PollSeconds: "1 to 600",
+    fields.FileUrl: "URL",
     thresholds.Bound: "number", thresholds.Pair: "`[low, high]`", str: "text", int: "number", bool: "`true` or `false`",
 }  # fmt: skip
 

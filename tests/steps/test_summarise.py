@@ -127,6 +127,12 @@ def test_a_red_gate_names_the_rule_and_what_readers_still_see(manifest, staging)
     assert staging.path(PLAN, LOAD).exists()
 
 
+def test_why_a_backfill_was_made_stands_in_the_document(manifest, staging):
+    summary = summed(facts(manifest, reason="rates were wrong", by="anna"), Shelf(150), staging)
+
+    assert (summary.document["reason"], summary.document["by"]) == ("rates were wrong", "anna")
+
+
 def test_several_broken_rules_and_warnings_are_all_named(manifest, staging):
     gates = red_gate(manifest, WARNED, MISSING, DUPLICATES)
     run = facts(manifest, "check_extract", "quality.status_required", "…", gates=gates)

@@ -32,7 +32,7 @@ from sqlalchemy.exc import OperationalError
 
 from tenantdags.dag.run import SUMMARISE, SUMMARY
 from tenantdags.dag.timetable import TenantTimetable
-from tenantdags.model.backfill import Again, Backfill, Bound, Target, bounds, decide, refusals, request_conf, to_lines
+from tenantdags.model.backfill import Again, Backfill, Bound, Request, Target, bounds, decide, refusals, to_lines
 from tenantdags.model.errors import WindowRefused
 from tenantdags.model.fields import suggestion
 
@@ -220,7 +220,7 @@ def _make(args: Namespace, each: Backfill) -> int:
         to_date=each.last,
         max_active_runs=args.max_active_runs,
         reverse=args.run_backwards,
-        dag_run_conf=request_conf(args.reason, user),
+        dag_run_conf=Request(by=user, reason=args.reason).to_conf(),
         triggering_user_name=user,
         reprocess_behavior=ReprocessBehavior(each.again),
         run_on_latest_version=True,

@@ -54,6 +54,22 @@ class StepOperator(BaseOperator):
 
 
 class ExtractOperator(StepOperator):
+    def execute(self, context: Context) -> None:
+        if begin := run.may_begin(self.plan, context):
+            self._wait_until(begin)
+        super().execute(context)
+
+    def execute_in_hours(self, context: Context, event: Any) -> None:
+        """The triggerer saw the time come. The hours may have been changed meanwhile, so they are asked again."""
+        self.execute(context)
+
+    def _wait_until(self, begin: datetime) -> None:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        hours, zone = self.plan.backfill.hours, self.plan.schedule.time_zone
+        self.log.info("backfilled windows begin in %s %s: waiting until %s, without a slot", hours, zone, begin)
+        self.defer(trigger=DateTimeTrigger(moment=begin), method_name="execute_in_hours")
+
     def settle_plan(self, window: Window, context: Context) -> None:
         run.tell_plan(context, self.plan)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from tenantdags.dag import backfill_slots
 from tenantdags.dag.deadline import WindowDeadline
 from tenantdags.dag.priority import InTimeFirst
 from tenantdags.dag.timetable import TenantTimetable
@@ -14,3 +15,4 @@ class TenantDagsPlugin(AirflowPlugin):
     timetables = [TenantTimetable]  # noqa: RUF012 - Airflow reads a plain class attribute
     deadline_references = [WindowDeadline]  # noqa: RUF012 - the same
     priority_weight_strategies = [InTimeFirst]  # noqa: RUF012 - the same
+    listeners = [backfill_slots]  # noqa: RUF012 - the same

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from tenantdags.model.backfill import Request
 from tenantdags.model.errors import PlanChanged, RunError, WindowRefused
 from tenantdags.model.fingerprint import changed, fingerprints
 from tenantdags.model.plan import TablePlan
@@ -182,6 +183,7 @@ def run_facts(context: Context) -> RunFacts:
     published = told(context, PUBLISH, PUBLISHED)
     ti: Any = context["ti"]
     ended = {found["task_id"]: found for found in ti.get_task_breadcrumbs(ti.dag_id, ti.run_id)}
+    request = request_of(context)
     return RunFacts(
         run_id=ti.run_id,
         # Clearing a task makes another attempt of the run, with a summary of its own.
@@ -191,7 +193,22 @@ def run_facts(context: Context) -> RunFacts:
         gates=gate_reports(context),
         loaded=loaded_if_any(context),
         published=Published(**published) if published else None,
+        reason=request.reason,
+        by=request.by,
     )
+
+
+def request_of(context: Context) -> Request:
+    """What whoever made the run has said with it."""
+    return Request.from_conf(context["dag_run"].conf)
+
+
+def may_begin(plan: TablePlan, context: Context) -> datetime | None:
+    """When a backfilled window may begin, by the tenant's hours for backfills; None for at once, as all others may."""
+    hours = plan.backfill.hours
+    if hours is None or context["dag_run"].run_type != "backfill" or request_of(context).outside_hours:
+        return None
+    return hours.opens(datetime.now(UTC), plan.schedule.time_zone)
 
 
 def _task_fact(context: Context, step: str, ended: Mapping[str, Any]) -> TaskFact:

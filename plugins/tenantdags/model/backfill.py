@@ -7,7 +7,7 @@ from calendar import month_name, monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from tenantdags.model.errors import WindowRefused
 from tenantdags.model.window import Every, Window, day_window, window_at
@@ -16,6 +16,7 @@ Bound = date | datetime  # a local date, or the start (aware, UTC) of an hourly 
 Again = Literal["none", "failed", "completed"]  # which windows that were run already are run again; Airflow's words
 
 CONF = "tenantdags"  # the key of ours in a run's conf
+_LONGEST = 500  # characters of a reason
 
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _HOUR = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2})Z")
@@ -213,9 +214,30 @@ def to_lines(backfill: Backfill, at_once: int, backwards: bool = False, listed: 
     return lines
 
 
-def request_conf(reason: str | None, by: str) -> dict[str, dict[str, str]]:
-    """What stands in `conf` of every run of a backfill, and so in its QA summary."""
-    return {CONF: {"by": by, **({"reason": reason} if reason else {})}}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What stands in `conf` of every run of a backfill: who asks for it and why, which the QA summary says too."""
+
+    by: str | None = None
+    reason: str | None = None
+    outside_hours: bool = False  # begin at once, whatever the tenant's hours for backfills
+
+    def to_conf(self) -> dict[str, Any]:
+        said = {"by": self.by, "reason": self.reason, "outside_hours": self.outside_hours or None}
+        return {CONF: {name: value for name, value in said.items() if value is not None}}
+
+    @classmethod
+    def from_conf(cls, conf: object) -> Request:
+        """Of any run's conf, also of one that a person typed: what does not fit says nothing."""
+        said = conf.get(CONF) if isinstance(conf, Mapping) else None
+        if not isinstance(said, Mapping):
+            return cls()
+        by, reason = (said.get(name) for name in ("by", "reason"))
+        return cls(
+            by=str(by)[:_LONGEST] if by else None,
+            reason=str(reason)[:_LONGEST] if reason else None,
+            outside_hours=said.get("outside_hours") is True,
+        )
 
 
 def _span(windows: tuple[Window, ...]) -> str:

@@ -22,6 +22,7 @@ _AREAS: dict[str, Area] = {
     "schedule.time_zone": "windows",
     "schedule.first_window": "windows",
     "lookback": "windows",
+    "backfill": "schedule",
     "source": "source",
     "source.time_zone": "windows",
     "source.connection": "connections",

@@ -18,10 +18,13 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainSerializer,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from tenantdags.model.hours import Hours
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -82,6 +85,16 @@ def _clock(value: Any) -> time:
     if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
         return time.fromisoformat(value)
     raise refused("CFG028", f'{value!r} is not a time of day; write it in quotes with four digits: "06:00"')
+
+
+def _hours(value: Any) -> Hours:
+    span = re.fullmatch(r"([^-]+)-([^-]+)", value) if isinstance(value, str) else None
+    if span is None:
+        raise refused("CFG028", f'{value!r} is not a part of the day; write it in quotes: "22:00-05:00"')
+    hours = Hours(_clock(span[1]), _clock(span[2]))
+    if hours.start == hours.end:
+        raise refused("CFG028", f"{value!r} begins where it ends; leave it out if all day is meant")
+    return hours
 
 
 def _day(value: Any) -> date:
@@ -204,6 +217,12 @@ PositiveDuration = Annotated[
     WithJsonSchema(_text(r"^(?!0+[smhd])\d{1,6}[smhd]$", "45m", "2h", "3d")),
 ]
 Clock = Annotated[time, BeforeValidator(_clock), WithJsonSchema(_text(r"^([01]\d|2[0-3]):[0-5]\d$", "06:00"))]
+DayPart = Annotated[
+    Hours,
+    BeforeValidator(_hours),
+    PlainSerializer(str),
+    WithJsonSchema(_text(r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$", "22:00-05:00")),
+]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema(_text(r"^\d{4}-\d{2}-\d{2}$", "2026-11-01"))]
 Zone = Annotated[str, AfterValidator(_zone), WithJsonSchema({"type": "string", "format": "time-zone"})]
 Scalar = Annotated[str | int, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})]

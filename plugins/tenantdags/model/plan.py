@@ -8,6 +8,7 @@ from datetime import date, time, timedelta
 from typing import Literal
 
 from tenantdags.model.contract import Check, Contract
+from tenantdags.model.hours import Hours
 from tenantdags.model.taxonomy import Event, Severity
 from tenantdags.model.window import Every, Window, day_window, hour_window
 
@@ -100,12 +101,25 @@ class DatabricksPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolsPlan:
-    """The Airflow pools that extract and load take a slot of, and how many slots each has for all tenants."""
+    """The Airflow pools that extract and load take a slot of, and how many slots each has for all tenants.
+
+    Backfills have pools of their own, `backfill_<pool>`: they come on top and take no slot of a scheduled run.
+    """
 
     source: str
     source_slots: int
     curated: str
     curated_slots: int
+    source_backfill_slots: int = 1
+    curated_backfill_slots: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillPlan:
+    """How many windows the tenant's backfills run at once, and by its clock when one may begin (None: always)."""
+
+    max_active_runs: int = 2
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +165,7 @@ class TablePlan:
     alerts: tuple[AlertPlan, ...] = ()
     loudest: Severity = "page"  # the tier's: how loud an alert may be
     flags: tuple[tuple[str, bool], ...] = ()
+    backfill: BackfillPlan = BackfillPlan()
 
     @property
     def dag_id(self) -> str:

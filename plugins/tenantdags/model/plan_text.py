@@ -11,6 +11,7 @@ from typing import Any
 from tenantdags.model.checks import ALWAYS
 from tenantdags.model.contract import Check, Column
 from tenantdags.model.fields import iso_duration
+from tenantdags.model.hours import Hours
 from tenantdags.model.plan import AlertPlan, TablePlan
 from tenantdags.model.thresholds import described
 
@@ -58,6 +59,7 @@ def to_dict(plan: TablePlan) -> dict[str, Any]:
         "pools": _plain(plan.pools),
         "asset": plan.asset_uri,
         "lookback": plan.lookback,
+        "backfill": _plain(plan.backfill),
         **_plain_if(pii_connection=plan.pii_connection, sla=_plain(plan.sla) if plan.sla else None),
         "alerts": [_route(alert) for alert in plan.alerts],
         "loudest": plan.loudest,
@@ -94,6 +96,8 @@ def _plain(value: Any) -> Any:
     """Dataclasses to dicts without what is None; clocks to the text a file would hold."""
     if hasattr(value, "tsql"):
         return value.tsql
+    if isinstance(value, Hours):
+        return str(value)
     if hasattr(value, "__dataclass_fields__"):
         said = ((f.name, getattr(value, f.name)) for f in fields(value))
         return {name: _plain(v) for name, v in said if v is not None}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tenantdags.model.plan import TablePlan
+
+_SOURCE, _CURATED, _BACKFILL = "source_", "curated_", "backfill_"  # no source or table makes the last one's names
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,10 +28,21 @@ def pools_of(plans: Iterable[TablePlan]) -> tuple[Pool, ...]:
     return tuple(sorted({pool for plan in plans for pool in _pools(plan)}))
 
 
-def _pools(plan: TablePlan) -> tuple[Pool, Pool]:
-    source, curated = plan.source.connection, plan.curated_name
-    return (
-        Pool(plan.pools.source, plan.pools.source_slots, f"tenantdags: extracts through {source} at once", False),
-        # A load waits for Databricks in the triggerer; without its slot all loads would be at the table at once.
-        Pool(plan.pools.curated, plan.pools.curated_slots, f"tenantdags: loads into {curated} at once", True),
-    )
+def is_shared(pool: str) -> bool:
+    """Whether it is one of ours that scheduled runs take slots of."""
+    return pool.startswith((_SOURCE, _CURATED))
+
+
+def of_backfills(pool: str) -> str:
+    """The pool from which a backfill's tasks take their slot instead."""
+    return f"{_BACKFILL}{pool}"
+
+
+def _pools(plan: TablePlan) -> Iterator[Pool]:
+    pools, source, curated = plan.pools, plan.source.connection, plan.curated_name
+    reads, loads = f"tenantdags: extracts through {source}", f"tenantdags: loads into {curated}"
+    yield Pool(pools.source, pools.source_slots, f"{reads} at once", False)
+    yield Pool(of_backfills(pools.source), pools.source_backfill_slots, f"{reads} at once, of backfills", False)
+    # A load waits for Databricks in the triggerer; without its slot all loads would be at the table at once.
+    yield Pool(pools.curated, pools.curated_slots, f"{loads} at once", True)
+    yield Pool(of_backfills(pools.curated), pools.curated_backfill_slots, f"{loads} at once, of backfills", True)

@@ -165,12 +165,16 @@ def _platform(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
     yield ("pools", "source_slots"), _first(own, trail.defaults("pools", "source"))
     yield ("pools", "curated"), _derived(contract)
     yield ("pools", "curated_slots"), _first(trail.defaults("pools", "curated"))
+    for name in ("source", "curated"):
+        yield ("pools", f"{name}_backfill_slots"), _first(trail.defaults("pools", "backfill", name))
     yield ("asset",), _derived(catalog, contract, trail.tenant("tenant"))
 
 
 def _rest(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
     yield ("lookback",), trail.setting("lookback")
     yield ("pii_connection",), _first(trail.tenant("pii_key"))
+    for name in ("max_active_runs", "hours"):
+        yield ("backfill", name), trail.setting("backfill", name)
     for name in ("ready_by", "within", "warn_before"):
         yield ("sla", name), trail.setting("sla", name)
     for name in ("alerts", "loudest"):

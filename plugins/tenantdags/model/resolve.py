@@ -16,6 +16,7 @@ from tenantdags.model.document import Path, Problems
 from tenantdags.model.fields import iso_duration, suggestion
 from tenantdags.model.plan import (
     AlertPlan,
+    BackfillPlan,
     DatabricksPlan,
     LandingPlan,
     PoolsPlan,
@@ -33,7 +34,7 @@ from tenantdags.model.thresholds import described, verdict
 UNSAID = Settings.model_validate(
     {
         "every": "day", "settle": "0s", "jitter": "0s", "lookback": 0, "retries": 2, "alerts": (),
-        "paused_on_creation": False,
+        "paused_on_creation": False, "backfill": {},
     }
 )  # fmt: skip
 NORMAL = 100  # the priority of a tier that says none
@@ -91,7 +92,7 @@ def table_plan(inputs: Inputs, problems: Problems) -> TablePlan | None:
         landing=_landing(inputs), databricks=_databricks(inputs.defaults),
         pools=_pools(inputs), checks=checks,
         lookback=inputs.setting("lookback"), pii_connection=tenant.pii_key, sla=_sla(inputs), alerts=_alerts(inputs),
-        loudest=inputs.tier.loudest or "page", flags=_flags(inputs),
+        loudest=inputs.tier.loudest or "page", flags=_flags(inputs), backfill=_backfill(inputs),
     )  # fmt: skip
 
 
@@ -159,7 +160,14 @@ def _pools(inputs: Inputs) -> PoolsPlan:
         source_slots=pools.connections.get(connection, pools.source),
         curated=f"curated_{contract.table}_v{contract.major}",
         curated_slots=pools.curated,
+        source_backfill_slots=pools.backfill.source,
+        curated_backfill_slots=pools.backfill.curated,
     )
+
+
+def _backfill(inputs: Inputs) -> BackfillPlan:
+    said = inputs.setting("backfill")
+    return BackfillPlan(max_active_runs=said.max_active_runs, hours=said.hours)
 
 
 def _sla(inputs: Inputs) -> SlaPlan | None:

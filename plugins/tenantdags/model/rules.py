@@ -221,8 +221,8 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
         Rule(
             "CFG028",
             "Malformed time of day",
-            "Times of day have four digits and stand in quotes.",
-            'Write it like `"06:00"`.',
+            "Times of day have four digits and stand in quotes, and so do both ends of a part of the day.",
+            'Write it like `"06:00"`, or like `"22:00-05:00"`.',
             'ready_by: "06:00"',
         ),
         Rule(

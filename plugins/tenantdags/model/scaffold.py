@@ -16,7 +16,7 @@ from tenantdags.model.tenant import Defaults, Settings, Source, Table, Tenant, T
 
 _COLUMN = 36  # where comments begin
 _WIDTH = 120
-_SETTINGS = ("every", "settle", "jitter", "lookback", "retries", "sla", "alerts", "paused_on_creation")
+_SETTINGS = ("every", "settle", "jitter", "lookback", "retries", "sla", "alerts", "paused_on_creation", "backfill")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from tenantdags.model.fields import (
     ContainerName,
     ContractRef,
     Day,
+    DayPart,
     Duration,
     FileUrl,
     Lookback,
@@ -82,6 +83,17 @@ class Alert(Strict):
         return self
 
 
+class Backfill(Strict):
+    """How much backfills may take, and when. Where another level says `backfill`, it counts whole."""
+
+    max_active_runs: Slots = Field(2, description="Windows that all backfills of the tenant run at once, at most.")
+    hours: DayPart | None = Field(
+        None,
+        description="The part of the day, by the tenant's clock, in which a backfilled window may begin, in quotes: "
+        '`"22:00-05:00"`. Unsaid: all day.',
+    )
+
+
 class Settings(Strict):
     """What may stand in a table, a tenant, a tier and the defaults. The first of these that says it wins, whole."""
 
@@ -95,6 +107,7 @@ class Settings(Strict):
     sla: Sla | None = Field(None, description="When readers expect the data: `ready_by` or `within`.")
     alerts: tuple[Alert, ...] | None = Field(None, description="Who is told what. `[]` tells nobody.")
     paused_on_creation: bool | None = Field(None, description="Whether a new DAG waits to be switched on.")
+    backfill: Backfill | None = Field(None, description="What backfills may take: `max_active_runs` and `hours`.")
 
 
 class Source(Strict):
@@ -211,6 +224,13 @@ class Databricks(Strict):
     timeout: PositiveDuration = Field(description="A load that runs longer is cancelled.")
 
 
+class BackfillPools(Strict):
+    """Slots that backfills have to themselves, so that they never take one of a scheduled run."""
+
+    source: Slots = Field(1, description="Extracts of backfills that read through one source connection at once.")
+    curated: Slots = Field(4, description="Loads of backfills that append to one curated table at once.")
+
+
 class Pools(Strict):
     """How many tasks may be at one thing at once, whatever waits. `tenantdags apply` makes the pools in Airflow."""
 
@@ -219,6 +239,9 @@ class Pools(Strict):
         default_factory=dict, description="The same for single source connections, by their id."
     )
     curated: Slots = Field(16, description="Loads that append to one curated table at once.")
+    backfill: BackfillPools = Field(
+        default_factory=BackfillPools, description="The same for backfills, which come on top."
+    )
 
 
 class Flag(Strict):

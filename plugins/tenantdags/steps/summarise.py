@@ -54,6 +54,8 @@ class RunFacts:
     loaded: Loaded | None = None
     published: Published | None = None
     recount: tuple[Told, ...] = ()
+    reason: str | None = None  # of a backfill, in the words of who asked for it
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,8 @@ def describe(
         "kind": kind,
         "cause": cause,
         "failed_task": failed.task_id if failed else None,
+        "reason": facts.reason,
+        "by": facts.by,
         **_place(plan, window),
         **_findings(facts),
         "readers": asdict(readers) if readers else None,
@@ -174,7 +178,7 @@ def _this_attempt(run: RunFacts) -> RunFacts:
     tasks = tuple(task if task.state == "failed" else _without_error(task) for task in run.tasks)
     return RunFacts(
         run_id=run.run_id, attempt=run.attempt, tasks=tasks, manifest=manifest, gates=gates, loaded=loaded,
-        published=published, recount=run.recount,
+        published=published, recount=run.recount, reason=run.reason, by=run.by,
     )  # fmt: skip
 
 
