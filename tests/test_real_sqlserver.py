@@ -93,7 +93,7 @@ def staged(server: SqlServer, table: str, staging: Staging) -> tuple[Manifest, p
     plan = world.plan_of(table)
     manifest = extract(
         plan, world.WINDOW, connect=world.connecting(server, plan), catalogue=world.catalogue_of(server, plan),
-        staging=staging, key=KEY, base_generation=0, run_id="run-1", now=lambda: world.NOW,
+        files=world.Files(), staging=staging, key=KEY, base_generation=0, run_id="run-1", now=lambda: world.NOW,
     )  # fmt: skip
     rows = pa.concat_tables([pq.read_table(path) for path in staging.parts(plan, manifest)])
     return manifest, rows.sort_by([(key, "ascending") for key in plan.contract.keys])

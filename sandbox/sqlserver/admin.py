@@ -51,6 +51,10 @@ def _change_column(server: Server, body: Body) -> Any:
         raise CatalogueError(f"no such change: {body['change']}")
 
 
+def _declare(server: Server, body: Body) -> Any:
+    server.catalogue.declare(body["database"], body["schema"], body["table"], body["what"])
+
+
 def _tables(server: Server, body: Body) -> Any:
     database = server.catalogue.database(body["database"])
     if database is None:
@@ -82,7 +86,7 @@ def _sessions(server: Server, body: Body) -> Any:
 
 ACTIONS: Final[dict[str, Callable[[Server, Body], Any]]] = {
     "/execute": _execute, "/create_table": _create_table, "/drop_table": _drop_table, "/change_column": _change_column,
-    "/tables": _tables, "/fault": _fault, "/clear_faults": _clear_faults, "/sessions": _sessions,
+    "/declare": _declare, "/tables": _tables, "/fault": _fault, "/clear_faults": _clear_faults, "/sessions": _sessions,
 }  # fmt: skip
 
 

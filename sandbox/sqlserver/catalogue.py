@@ -1,10 +1,11 @@
-"""What every database declares: tables, columns with their T-SQL types, indexes. DuckDB's own types are poorer."""
+"""What every database declares: tables, columns with their T-SQL types, keys. DuckDB's own types are poorer."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
 import duckdb
 
@@ -24,6 +25,20 @@ def identifier(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Traits:
+    """What sys.columns says beside the type. Declared only: nothing is computed, counted up or kept as history.
+
+    generated is 1 for a period's start and 2 for its end, computed the expression, collation None the database's.
+    """
+
+    collation: str | None = None
+    identity: bool = False
+    computed: str | None = None
+    generated: int = 0
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One declared column; column_id stays when others are dropped."""
 
@@ -31,6 +46,7 @@ class Column:
     kind: SqlType
     nullable: bool
     column_id: int
+    traits: Traits = Traits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +60,21 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A constraint as sys.foreign_keys shows it; nothing enforces it."""
+
+    name: str
+    columns: tuple[str, ...]
+    to: str  # schema.table
+    to_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """One table; version counts its DDL in server-wide order, so a snapshot knows what changed after it."""
+    """One table, its temporal_type and the name of its history table.
+
+    version counts its DDL in server-wide order, so a snapshot knows what changed after it.
+    """
 
     database: str
     schema: str
@@ -53,6 +82,9 @@ class Table:
     object_id: int
     columns: tuple[Column, ...]
     indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    temporal: int = 0
+    history: str | None = None
     version: int = 0
 
     @property
@@ -98,6 +130,7 @@ class Catalogue:
             self._run(f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}.dbo")
             self._run(f"CREATE TABLE IF NOT EXISTS {base}.columns({_COLUMNS})")
             self._run(f"CREATE TABLE IF NOT EXISTS {base}.indexes({_INDEXES})")
+            self._run(f"CREATE TABLE IF NOT EXISTS {base}.declared(object_id INTEGER, what VARCHAR)")
             database = Database(name, 5 + len(self.databases))
             database.tables = {_key(table.schema, table.name): table for table in self._read(name)}
             self.databases[name.lower()] = database
@@ -140,7 +173,11 @@ class Catalogue:
             known = tables.setdefault(object_id, Table(name, str(schema), str(table), object_id, ()))
             added = Column(str(column), sqltypes.parse(str(kind)), bool(nullable), column_id)
             tables[object_id] = replace(known, columns=(*known.columns, added))
-        return [replace(table, indexes=self._indexes(base, table.object_id)) for table in tables.values()]
+        declared = {
+            row[0]: json.loads(str(row[1])) for row in self._run(f"SELECT object_id, what FROM {base}.declared")
+        }
+        found = [replace(table, indexes=self._indexes(base, table.object_id)) for table in tables.values()]
+        return [_declared(table, declared.get(table.object_id, {})) for table in found]
 
     def _indexes(self, base: str, object_id: int) -> tuple[Index, ...]:
         rows = self._run(
@@ -171,6 +208,8 @@ class Catalogue:
         base = f"{identifier(home.name)}._sandbox"
         self._run(f"DELETE FROM {base}.columns WHERE object_id = {table.object_id}")
         self._run(f"DELETE FROM {base}.indexes WHERE object_id = {table.object_id}")
+        self._run(f"DELETE FROM {base}.declared WHERE object_id = {table.object_id}")
+        self._run(f"INSERT INTO {base}.declared VALUES (?, ?)", [table.object_id, json.dumps(_declaration(table))])
         for column in table.columns:
             values = [table.object_id, table.schema, table.name, column.column_id, column.name, str(column.kind)]
             self._run(f"INSERT INTO {base}.columns VALUES (?, ?, ?, ?, ?, ?, ?)", [*values, column.nullable])
@@ -225,11 +264,20 @@ class Catalogue:
             added = replace(table, columns=(*table.columns, Column(column, kind, True, last + 1)))
             return self._record(self._home(database), added)
 
+    def declare(self, database: str, schema: str, name: str, what: dict[str, Any]) -> Table:
+        """Say more of a table: columns {name: Traits}, foreign_keys, temporal, history; what is not said stays."""
+        with self._changing(database):
+            table = self._existing(database, schema, name)
+            strangers = set(what.get("columns", {})) - {column.name for column in table.columns}
+            if strangers:
+                raise CatalogueError(f"no column {', '.join(sorted(strangers))} in {table.qualified}")
+            return self._record(self._home(database), _declared(table, {**_declaration(table), **what}))
+
     def drop(self, database: str, schema: str, name: str) -> None:
         with self._changing(database):
             table, home = self._existing(database, schema, name), self._home(database)
             self._run(f"DROP TABLE {table.qualified}")
-            for part in ("columns", "indexes"):
+            for part in ("columns", "indexes", "declared"):
                 self._run(f"DELETE FROM {identifier(home.name)}._sandbox.{part} WHERE object_id = {table.object_id}")
             self._clock += 1
             del home.tables[_key(schema, name)]
@@ -245,6 +293,29 @@ class Catalogue:
         swapped = [new if column is old else column for column in table.columns]
         columns = tuple(column for column in swapped if column is not None)
         return self._record(self._home(table.database), replace(table, columns=columns))
+
+
+def _declaration(table: Table) -> dict[str, Any]:
+    """What the columns and indexes of `_sandbox` have no place for."""
+    return {
+        "columns": {column.name: asdict(column.traits) for column in table.columns},
+        "foreign_keys": [asdict(key) for key in table.foreign_keys],
+        "temporal": table.temporal,
+        "history": table.history,
+    }
+
+
+def _declared(table: Table, what: dict[str, Any]) -> Table:
+    traits = what.get("columns", {})
+    columns = [replace(c, traits=Traits(**traits[c.name])) if c.name in traits else c for c in table.columns]
+    keys = [
+        ForeignKey(key["name"], tuple(key["columns"]), key["to"], tuple(key["to_columns"]))
+        for key in what.get("foreign_keys", [])
+    ]
+    return replace(
+        table, columns=tuple(columns), foreign_keys=tuple(keys), temporal=what.get("temporal", 0),
+        history=what.get("history"),
+    )  # fmt: skip
 
 
 _COLUMNS: Final = (

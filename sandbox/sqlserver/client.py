@@ -141,6 +141,14 @@ class SqlServer:
     def add_column(self, database: str, table: str, column: str, kind: str) -> None:
         self._change(database, table, column, "add", type=kind)
 
+    def declare(self, database: str, table: str, **what: Any) -> None:
+        """Say more of a table, for its catalogue alone: columns={name: {…}}, foreign_keys=[…], temporal=, history=.
+
+        The keys of a column are those of catalogue.Traits, of a foreign key those of catalogue.ForeignKey.
+        """
+        schema, name = table.split(".")
+        self._post("declare", database=database, schema=schema, table=name, what=what)
+
     def fault(self, kind: str, **args: Any) -> None:
         """Plan a failure: cut, stall, deadlock, snapshot_off, refuse_login or refuse_connections.
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox.sqlserver import sqltypes
-from sandbox.sqlserver.catalogue import Catalogue, Column, Database, Table, identifier
+from sandbox.sqlserver.catalogue import Catalogue, Column, Database, ForeignKey, Table, identifier
 from sandbox.sqlserver.conversion import literal
 from sandbox.sqlserver.sqltypes import COLLATION_NAME, SqlType, describe, storage
 
 Row = tuple[object, ...]
 SCHEMAS: Final = {"dbo": 1, "guest": 2, "INFORMATION_SCHEMA": 3, "sys": 4}
+TEMPORAL: Final = ("NON_TEMPORAL_TABLE", "HISTORY_TABLE", "SYSTEM_VERSIONED_TEMPORAL_TABLE")
+GENERATED: Final = ("NOT_APPLICABLE", "AS_ROW_START", "AS_ROW_END")
 CREATED: Final = 638_712_864_000_000_000  # ticks of 2025-01-01
 
 
@@ -68,6 +70,13 @@ def _object_rows(_: Catalogue, database: Database) -> Iterator[Row]:
         yield (table.name, table.object_id, schema_id(table.schema), 0, "U ", "USER_TABLE", CREATED, CREATED, False)
 
 
+def _table_rows(catalogue: Catalogue, database: Database) -> Iterator[Row]:
+    names = {f"{table.schema}.{table.name}".lower(): table.object_id for table in _tables(database)}
+    for table, row in zip(_tables(database), _object_rows(catalogue, database), strict=True):
+        history = names.get((table.history or "").lower())
+        yield (*row, table.temporal, TEMPORAL[table.temporal], history)
+
+
 def _no_rows(_: Catalogue, __: Database) -> Iterator[Row]:
     yield from ()
 
@@ -81,9 +90,43 @@ def _column_rows(_: Catalogue, database: Database) -> Iterator[Row]:
     for table in _tables(database):
         for column in table.columns:
             said = describe(column.kind)
-            collation = COLLATION_NAME if column.kind.name in sqltypes.TEXTS else None
+            traits = column.traits
+            collation = traits.collation or COLLATION_NAME if column.kind.name in sqltypes.TEXTS else None
             numbers = (*_type_ids(column), said.max_length, said.precision, said.scale)
-            yield (table.object_id, column.name, column.column_id, *numbers, collation, column.nullable, False, False)
+            flags = (collation, column.nullable, traits.identity, traits.computed is not None)
+            generated = (traits.generated, GENERATED[traits.generated], traits.hidden)
+            yield (table.object_id, column.name, column.column_id, *numbers, *flags, *generated)
+
+
+def _computed_rows(_: Catalogue, database: Database) -> Iterator[Row]:
+    for table in _tables(database):
+        for column in table.columns:
+            if column.traits.computed is not None:
+                yield table.object_id, column.name, column.column_id, column.traits.computed, False, column.nullable
+
+
+def _foreign_keys(database: Database) -> Iterator[tuple[int, Table, ForeignKey, Table | None]]:
+    """(object_id of the constraint, its table, itself, the table it refers to)"""
+    tables = _tables(database)
+    names = {f"{table.schema}.{table.name}".lower(): table for table in tables}
+    for table in tables:
+        for number, key in enumerate(table.foreign_keys, start=1):
+            yield table.object_id + number, table, key, names.get(key.to.lower())
+
+
+def _foreign_key_rows(_: Catalogue, database: Database) -> Iterator[Row]:
+    for number, table, key, parent in _foreign_keys(database):
+        if parent is not None:
+            schema = schema_id(table.schema)
+            yield key.name, number, schema, table.object_id, "F ", parent.object_id, False, False
+
+
+def _foreign_key_column_rows(_: Catalogue, database: Database) -> Iterator[Row]:
+    for number, table, key, parent in _foreign_keys(database):
+        for ordinal, (mine, theirs) in enumerate(zip(key.columns, key.to_columns, strict=True), start=1):
+            ours, its = table.column(mine), parent.column(theirs) if parent else None
+            if ours is not None and parent is not None and its is not None:
+                yield number, ordinal, table.object_id, ours.column_id, parent.object_id, its.column_id
 
 
 def _bare(name: str) -> SqlType:
@@ -107,10 +150,10 @@ def _type_rows(_: Catalogue, __: Database) -> Iterator[Row]:
 def _index_rows(_: Catalogue, database: Database) -> Iterator[Row]:
     for table in _tables(database):
         if not any(index.primary for index in table.indexes):
-            yield table.object_id, None, 0, 0, "HEAP", False, False, False
+            yield table.object_id, None, 0, 0, "HEAP", False, False, False, False
         for number, index in enumerate(table.indexes, start=1 if table.indexes and table.indexes[0].primary else 2):
             kind = (1, "CLUSTERED") if index.primary else (2, "NONCLUSTERED")
-            yield (table.object_id, index.name, number, *kind, index.unique, index.primary, False)
+            yield (table.object_id, index.name, number, *kind, index.unique, index.primary, False, False)
 
 
 def _index_column_rows(_: Catalogue, database: Database) -> Iterator[Row]:
@@ -163,15 +206,39 @@ VIEWS: Final = {
         _database_rows,
     ),
     "sys.schemas": SystemView(_declared("name sysname,schema_id int,principal_id int?"), _schema_rows),
-    "sys.tables": SystemView(_declared(_OBJECTS), _object_rows),
+    "sys.tables": SystemView(
+        _declared(f"{_OBJECTS},temporal_type tinyint?,temporal_type_desc nvarchar(60)?,history_table_id int?"),
+        _table_rows,
+    ),
     "sys.objects": SystemView(_declared(_OBJECTS), _object_rows),
     "sys.views": SystemView(_declared(_OBJECTS), _no_rows),
     "sys.columns": SystemView(
         _declared(
             "object_id int,name sysname?,column_id int,system_type_id tinyint,user_type_id int,max_length smallint,"
-            "precision tinyint,scale tinyint,collation_name sysname?,is_nullable bit?,is_identity bit,is_computed bit"
+            "precision tinyint,scale tinyint,collation_name sysname?,is_nullable bit?,is_identity bit,is_computed bit,"
+            "generated_always_type tinyint?,generated_always_type_desc nvarchar(60)?,is_hidden bit"
         ),
         _column_rows,
+    ),
+    "sys.computed_columns": SystemView(
+        _declared(
+            "object_id int,name sysname?,column_id int,definition nvarchar(max)?,is_persisted bit,is_nullable bit?"
+        ),
+        _computed_rows,
+    ),
+    "sys.foreign_keys": SystemView(
+        _declared(
+            "name sysname,object_id int,schema_id int,parent_object_id int,type char(2)?,referenced_object_id int?,"
+            "is_disabled bit,is_not_trusted bit"
+        ),
+        _foreign_key_rows,
+    ),
+    "sys.foreign_key_columns": SystemView(
+        _declared(
+            "constraint_object_id int,constraint_column_id int,parent_object_id int,parent_column_id int,"
+            "referenced_object_id int,referenced_column_id int"
+        ),
+        _foreign_key_column_rows,
     ),
     "sys.types": SystemView(
         _declared(
@@ -183,7 +250,7 @@ VIEWS: Final = {
     "sys.indexes": SystemView(
         _declared(
             "object_id int,name sysname?,index_id int,type tinyint,type_desc nvarchar(60)?,is_unique bit?,"
-            "is_primary_key bit?,is_disabled bit?"
+            "is_primary_key bit?,is_disabled bit?,has_filter bit?"
         ),
         _index_rows,
     ),

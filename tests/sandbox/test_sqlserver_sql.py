@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.sqlserver.client import ColumnSpec, IndexSpec
+from sandbox.sqlserver.client import ColumnSpec, IndexSpec, SqlServerError
 from tests.sandbox import sqlserver_fixture
-from tests.sandbox.sqlserver_fixture import ask, refusal, value_of, with_mssql_python
+from tests.sandbox.sqlserver_fixture import HOME, ask, refusal, value_of, with_mssql_python
 
 pytestmark = pytest.mark.sandbox
 sqlserver = sqlserver_fixture.sqlserver
@@ -330,3 +330,49 @@ def test_an_error_behind_the_first_batch_is_the_same_error(sqlserver):
     sqlserver.drop_table("bench", "dbo.Late")
 
     assert number == 245
+
+
+def test_what_is_declared_of_a_table_shows_in_the_catalogue_and_changes_no_row(sqlserver):
+    for table, columns in (("Parents", ("id",)), ("Children", ("id", "parent", "born", "name"))):
+        kinds = {"id": "int", "parent": "int", "born": "datetime2(7)", "name": "varchar(9)"}
+        sqlserver.create_table(HOME, f"dbo.{table}", [ColumnSpec(name, kinds[name]) for name in columns])
+    sqlserver.execute(HOME, "INSERT INTO Children (id, parent, name) VALUES (1, 7, 'Ann')")
+    sqlserver.declare(
+        HOME, "dbo.Children", temporal=2, history="dbo.Parents",
+        columns={
+            "id": {"identity": True}, "born": {"generated": 1, "hidden": True},
+            "name": {"collation": "Greek_CI_AS", "computed": "(upper([x]))"},
+        },
+        foreign_keys=[{"name": "FK_c", "columns": ["parent"], "to": "dbo.Parents", "to_columns": ["id"]}],
+    )  # fmt: skip
+    sqlserver.rename_column(HOME, "dbo.Children", "name", "called")
+
+    def rows(sql):
+        return [tuple(row) for row in ask(sqlserver, sql)]
+
+    traits = "collation_name, is_identity, is_computed, generated_always_type, is_hidden"
+    children = "sys.columns WHERE object_id = OBJECT_ID('dbo.Children')"
+    assert rows(f"SELECT name, {traits} FROM {children} ORDER BY name") == [
+        ("born", None, False, False, 1, True), ("called", "Greek_CI_AS", False, True, 0, False),
+        ("id", None, True, False, 0, False), ("parent", None, False, False, 0, False),
+    ]  # fmt: skip
+    assert rows("SELECT name, definition FROM sys.computed_columns") == [("called", "(upper([x]))")]
+    assert rows(
+        "SELECT t.temporal_type, h.name FROM sys.tables AS t INNER JOIN sys.tables AS h ON "
+        "h.object_id = t.history_table_id WHERE t.name = 'Children'"
+    ) == [(2, "Parents")]
+    assert rows(
+        "SELECT f.name, c.name, o.name, r.name FROM sys.foreign_keys AS f "
+        "INNER JOIN sys.foreign_key_columns AS k ON k.constraint_object_id = f.object_id "
+        "INNER JOIN sys.columns AS c ON c.object_id = k.parent_object_id AND c.column_id = k.parent_column_id "
+        "INNER JOIN sys.objects AS o ON o.object_id = f.referenced_object_id "
+        "INNER JOIN sys.columns AS r ON r.object_id = k.referenced_object_id AND r.column_id = k.referenced_column_id"
+    ) == [("FK_c", "parent", "Parents", "id")]
+    assert rows("SELECT id, parent, called FROM Children") == [(1, 7, "Ann")]
+
+
+def test_a_declaration_of_a_column_that_is_not_there_is_refused(sqlserver):
+    sqlserver.create_table(HOME, "dbo.Lonely", [ColumnSpec("id", "int")])
+
+    with pytest.raises(SqlServerError, match=r"no column nobody in .*Lonely"):
+        sqlserver.declare(HOME, "dbo.Lonely", columns={"nobody": {"identity": True}})

@@ -63,6 +63,29 @@ def ticks(text: str) -> int:
     return (gone.days * 86_400_000_000 + gone.seconds * 1_000_000 + gone.microseconds) * 10 + TICKS_1970
 
 
+class Files:
+    """A container of small files in memory, with the compare-and-swap of the real one."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[bytes, str]] = {}
+
+    def read(self, where: str, path: str) -> tuple[bytes, str] | None:
+        return self.found.get(path)
+
+    def swap(self, where: str, path: str, data: bytes, etag: str | None) -> str | None:
+        there = self.found.get(path)
+        if (there[1] if there else None) != etag:
+            return None
+        self.write(where, path, data)
+        return self.found[path][1]
+
+    def write(self, where: str, path: str, data: bytes) -> None:
+        self.found[path] = (data, f"etag{len(self.found)}-{hash(data)}")
+
+    def text(self, path: str) -> str:
+        return self.found[path][0].decode()
+
+
 def start(run_dir: Path) -> tuple[Service, SqlServer]:
     service = Service("sqlserver", run_dir)
     service.start()

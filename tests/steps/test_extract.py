@@ -23,6 +23,7 @@ from tenantdags.model.errors import (
     BadValue,
     ConnectionMissing,
     DriftBreaking,
+    LandingUnreachable,
     SnapshotOff,
     SourceBusy,
     SourcePermission,
@@ -34,7 +35,7 @@ from tenantdags.model.sqltype import SqlType
 from tenantdags.model.window import day_window
 from tenantdags.steps.columns import staged_schema
 from tenantdags.steps.extract import extract
-from tenantdags.steps.manifest import Manifest, StreamCheck, SumTotal, Totals
+from tenantdags.steps.manifest import DriftLine, Manifest, SourceDrift, StreamCheck, SumTotal, Totals
 from tenantdags.steps.pii import PiiKey
 from tenantdags.steps.source import connect
 from tenantdags.steps.staging import Staging
@@ -86,6 +87,7 @@ def run(server, plan, staging, window=WINDOW, **changes) -> Manifest:
     options = {
         "connect": world.connecting(server, plan),
         "catalogue": world.catalogue_of(server, plan),
+        "files": world.Files(),
         "staging": staging,
         "key": KEY,
         "base_generation": 0,
@@ -166,6 +168,15 @@ def test_the_manifest_says_what_was_staged_and_what_the_source_said(server, stag
         ),
         stream_checks=(StreamCheck(rule="customer_id_pattern", failing=0, rows=3),),
         warnings=("source columns outside the contract, not extracted: internal_note nvarchar(max)",),
+        drift=SourceDrift(
+            lines=(
+                DriftLine(
+                    change="added", column="internal_note", fingerprint=manifest.drift.lines[0].fingerprint, new=True,
+                    text="internal_note: nvarchar(max), which the contract does not have; it is not extracted",
+                ),
+            ),
+            to_paste="- {id: internal_note, name: internal_note, logicalType: string, physicalType: nvarchar(max)}",
+        ),
     )  # fmt: skip
     assert [(c.name, c.type) for c in manifest.columns][:5] == [
         ("order_id", "BIGINT"), ("order_date", "TIMESTAMP"), ("customer_id", "STRING"), ("customer_email", "STRING"),
@@ -396,8 +407,9 @@ def test_a_renamed_column_stops_the_run_before_a_row_is_read(server, staging):
 
     assert _drifted(server, staging) == (
         "acme orders 2026-11-20: drift.breaking: dbo.Orders is not what orders@1 says: "
-        "amount: contract decimal(18,2), the source has no such column. "
-        "Remedy: Restore the source, or publish a contract version that matches it."
+        "amount: contract decimal(18,2), the source has no such column; total stands in its place and looks renamed. "
+        "Remedy: Restore dbo.Orders, or publish a contract version that matches it. A draft stands in landing: "
+        "_qa/tenant_id=acme/table=orders/as_of_date=2026-11-20/orders.v2.odcs.yaml."
     )
 
 
@@ -442,6 +454,53 @@ def test_a_new_column_is_a_warning_or_stops_as_the_contract_says(server, staging
         run(server, strict, staging)
 
 
+def test_breaking_drift_leaves_a_draft_of_the_next_version_and_nothing_else(server, staging):
+    server.retype_column("shared_sales", "dbo.Orders", "amount", "decimal(19,2)")
+    server.drop_column("shared_sales", "dbo.Orders", "currency")
+    files = world.Files()
+
+    with pytest.raises(DriftBreaking, match=r"A draft stands in landing: _qa/tenant_id=acme/.*/orders.v2.odcs.yaml"):
+        run(server, world.plan_of("orders"), staging, files=files)
+
+    [path] = files.found
+    before = (world.ROOT / "include/contracts/orders.v1.odcs.yaml").read_text().splitlines()
+    drafted = files.text(path).splitlines()
+    assert drafted[:4] == [
+        "# Draft: orders@1 as dbo.Orders of acme looks now:",
+        "#   amount: contract decimal(18,2), source decimal(19,2), which is wider",
+        "#   currency: contract char(3), the source has no such column",
+        "# Review it: `tenantdags check` names what else has to change with it.",
+    ]
+    assert [line for line in drafted[4:] if line not in before] == [
+        "version: 2.0.0", next(line for line in before if "name: amount" in line).replace("(18,2)", "(19,2)"),
+    ]  # fmt: skip
+    assert [line.split(",")[0] for line in before if line not in drafted] == [
+        "version: 1.0.0", "      - {id: amount", "      - {id: currency",
+    ]  # fmt: skip
+
+
+def test_a_draft_that_cannot_be_written_does_not_hide_the_drift(server, staging):
+    class Refusing(world.Files):
+        def write(self, where, path, data):
+            raise LandingUnreachable(where, "landing answered 403.", "Ask.")
+
+    server.drop_column("shared_sales", "dbo.Orders", "amount")
+
+    with pytest.raises(DriftBreaking, match=r"or publish a contract version that matches it\.$"):
+        run(server, world.plan_of("orders"), staging, files=Refusing())
+
+
+def test_what_stops_for_an_addition_is_drafted_as_a_minor_version(server, staging):
+    plan, files = world.plan_of("orders"), world.Files()
+    plan = replace(plan, contract=replace(plan.contract, additive="stop"))
+
+    with pytest.raises(DriftBreaking, match=r"Add the columns to the contract, .*orders.v1.odcs.yaml"):
+        run(server, plan, staging, files=files)
+    [path] = files.found
+    assert "\nversion: 1.1.0\n" in files.text(path)
+    assert "physicalType: datetime2(3), required: true}\n      - {id: internal_note, name" in files.text(path)
+
+
 def test_a_narrower_column_goes_on_with_a_warning(server, staging):
     server.retype_column("shared_sales", "dbo.Orders", "status", "varchar(10)")
     plan = world.plan_of("orders")
@@ -450,6 +509,45 @@ def test_a_narrower_column_goes_on_with_a_warning(server, staging):
 
     assert "status: source varchar(10) is narrower than contract varchar(12); every value fits" in manifest.warnings
     assert table_of(staging, plan, manifest).schema.equals(staged_schema(plan))
+
+
+def test_a_difference_is_new_in_the_run_that_meets_it_and_known_in_every_later_one(server, staging):
+    plan, files = world.plan_of("orders"), world.Files()
+    first, again = (run(server, plan, staging, files=files).drift for _ in range(2))
+    later = run(server, plan, staging, files=files, run_id="run-2").drift
+    server.add_column("shared_sales", "dbo.Orders", "channel", "varchar(10)")
+    added = run(server, plan, staging, files=files, run_id="run-3").drift
+
+    assert [line.new for line in (*first.lines, *again.lines, *later.lines)] == [True, True, False]
+    assert [(line.column, line.new) for line in added.lines] == [("internal_note", False), ("channel", True)]
+    assert list(files.found) == ["_ops/drift/acme/orders/v1.json"]
+
+
+def test_a_column_that_comes_to_allow_null_or_gets_another_collation_is_told_from_then_on(server, staging):
+    plan, files = world.plan_of("orders"), world.Files()
+    server.retype_column("shared_sales", "dbo.Orders", "status", "varchar(12)", nullable=False)
+    before = run(server, plan, staging, files=files)
+    server.retype_column("shared_sales", "dbo.Orders", "status", "varchar(12)", nullable=True)
+    server.declare("shared_sales", "dbo.Orders", columns={"currency": {"collation": "Greek_100_CI_AS"}})
+    server.declare("shared_sales", "dbo.Orders", columns={"amount": {"computed": "([net]*[rate])"}})
+    after = run(server, plan, staging, files=files, run_id="run-2")
+
+    assert len(before.warnings) == 1
+    assert [line.change for line in after.drift.lines] == ["nullable", "computed", "collation", "added"]
+    assert after.warnings[2] == ("currency: its collation was SQL_Latin1_General_CP1_CI_AS and is Greek_100_CI_AS")
+
+
+def test_a_temporal_table_is_read_and_its_history_table_is_not(server, staging):
+    plan = world.plan_of("orders")
+    server.add_column("shared_sales", "dbo.Orders", "valid_from", "datetime2(7)")
+    server.declare("shared_sales", "dbo.Orders", temporal=2, columns={"valid_from": {"generated": 1, "hidden": True}})
+
+    assert run(server, plan, staging).drift.lines[1].text == (
+        "valid_from: period column datetime2(7), which the contract does not have; it is not extracted"
+    )
+    server.declare("shared_sales", "dbo.Orders", temporal=1)
+    with pytest.raises(DriftBreaking, match="is the history table of a temporal table"):
+        run(server, plan, staging)
 
 
 # --- isolation

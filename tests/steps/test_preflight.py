@@ -27,7 +27,9 @@ SOURCE = [
     "ok    index customers       none is needed: the whole table is read each time.",
     "warn  table orders          dbo.Orders fits orders@1, but: source columns outside the contract, not extracted: "
     "internal_note nvarchar(max).",
-    "                            Remedy: Runs go on; add to the contract what shall be loaded.",
+    "                            Remedy: Runs go on. What shall be loaded too, add to the contract:",
+    "                              - {id: internal_note, name: internal_note, logicalType: string, physicalType: "
+    "nvarchar(max)}",
     "ok    index orders          IX_Orders_order_date finds a window of dbo.Orders without reading all of it.",
     "ok    table order_lines     dbo.OrderLines has the 8 columns of order_lines@1, and may be read.",
     "ok    index order_lines     IX_Orders_order_date finds a window of dbo.Orders without reading all of it.",
@@ -188,15 +190,29 @@ def test_columns_that_are_not_the_contracts_and_an_index_that_is_missing(server,
         SOURCE[0],
         "FAIL  table customers       dbo.Customers is not what customers@1 says: email: contract nvarchar(320), the "
         "source has no such column.",
-        "                            Remedy: Correct the source, or publish a contract version that matches it.",
+        "                            Remedy: Restore dbo.Customers, or publish a contract version that matches it.",
         "ok    table orders          dbo.Orders has the 8 columns of orders@1, and may be read.",
         f"warn  index orders          {slow}",
         f"                            Remedy: {remedy}",
-        SOURCE[6],
+        SOURCE[7],
         f"warn  index order_lines     {slow}",
         f"                            Remedy: {remedy}",
         *REST,
+        "--drafts FOLDER writes a draft of customers.v2.odcs.yaml.",
     ], "8 ok, 2 warnings, 1 failure\n")  # fmt: skip
+
+
+def test_a_draft_of_the_next_version_is_written_where_it_is_asked_for(server, connections, tmp_path):
+    try:
+        make(server, "dbo.Customers", [c for c in source_world.CUSTOMERS if c[0] != "segment"])
+        done = CliRunner().invoke(app, ["preflight", "acme", "--drafts", str(tmp_path / "new"), "--project", str(ROOT)])
+    finally:
+        make(server, "dbo.Customers", *INDEXES["dbo.Customers"])
+
+    path = tmp_path / "new/customers.v2.odcs.yaml"
+    assert f"draft {path}" in done.stdout.splitlines()
+    assert "version: 2.0.0" in path.read_text()
+    assert "name: segment" not in path.read_text()
 
 
 def test_a_table_that_the_login_does_not_see(server, connections, project):

@@ -329,8 +329,8 @@ def take(services, landing, tmp_path):
         staging = Staging(tmp_path / name)
         manifest = extract(
             plan, window, connect=world.connecting(server, plan), catalogue=world.catalogue_of(server, plan),
-            staging=staging, key=PiiKey("key-2026", bytes(32)), base_generation=0, run_id="scheduled__x",
-            now=lambda: NOW, published=published_before(plan, window, landing),
+            files=landing.blobs, staging=staging, key=PiiKey("key-2026", bytes(32)), base_generation=0,
+            run_id="scheduled__x", now=lambda: NOW, published=published_before(plan, window, landing),
         )  # fmt: skip
         return manifest, staging
 

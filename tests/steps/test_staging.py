@@ -1,6 +1,7 @@
 """Staging folders and the Parquet parts in them."""
 
 import hashlib
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from tenantdags.model.errors import StagingUnavailable
 from tenantdags.model.window import day_window
-from tenantdags.steps.manifest import Manifest, StreamCheck, SumTotal, Totals
+from tenantdags.steps.manifest import DriftLine, Manifest, SourceDrift, StreamCheck, SumTotal, Totals
 from tenantdags.steps.parts import ROW_GROUP_ROWS, PartWriter
 from tenantdags.steps.staging import Staging, open_staging
 from tests.steps.tsql_golden import example
@@ -35,6 +36,9 @@ def manifest(load_id: str = "L1", parts=()) -> Manifest:
         rows=sum(part.rows for part in parts), parts=tuple(parts), columns=(), reconciled=True, pii_key_id=None,
         totals=Totals(rows=0, sums=(SumTotal(column="a", by=("b",), group=(None,), sum="1.0"),)), run_id="r",
         stream_checks=(StreamCheck(rule="x", failing=1, rows=2),), warnings=("one",),
+        drift=SourceDrift(
+            lines=(DriftLine(change="added", column="a", text="a: int", fingerprint="f", new=True),), to_paste="- {}"
+        ),
     )  # fmt: skip
 
 
@@ -148,6 +152,14 @@ def test_a_manifest_survives_its_text():
     complete = manifest("L1")
 
     assert Manifest.from_json(complete.to_json()) == complete
+
+
+def test_a_manifest_of_before_drift_was_a_value_can_still_be_read():
+    complete = manifest("L1")
+    raw = json.loads(complete.to_json())
+    del raw["drift"]
+
+    assert Manifest.from_json(json.dumps(raw)) == replace(complete, drift=SourceDrift())
 
 
 def test_parts_roll_over_by_rows(tmp_path):

@@ -38,6 +38,7 @@ TYPES = "relational-databases/system-catalog-views/sys-types-transact-sql"
 OBJECTS = "relational-databases/system-catalog-views/sys-objects-transact-sql"
 INDEXES = "relational-databases/system-catalog-views/sys-indexes-transact-sql"
 INDEX_COLUMNS = "relational-databases/system-catalog-views/sys-index-columns-transact-sql"
+SYS_TABLES = "relational-databases/system-catalog-views/sys-tables-transact-sql"
 TOP = "t-sql/queries/top-transact-sql"
 DATABASES = "relational-databases/system-catalog-views/sys-databases-transact-sql"
 ISOLATION = "t-sql/statements/set-transaction-isolation-level-transact-sql"
@@ -121,7 +122,7 @@ def _session() -> Iterator[Golden]:
 
 
 def _catalogue() -> Iterator[Golden]:
-    pages = (COLUMNS, TYPES, OBJECTS)
+    pages = (COLUMNS, TYPES, OBJECTS, SYS_TABLES)
     yield Golden("catalogue_columns", pages, tsql.catalogue_columns(example("acme", "orders")))
     yield Golden("catalogue_columns_with_parent", pages, tsql.catalogue_columns(example("acme", "order_lines")))
     yield Golden("catalogue_snapshot_state", (DATABASES, DB_NAME), tsql.snapshot_state())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,12 +16,20 @@ from tenantdags.model.plan import TablePlan
 from tenantdags.model.project import load_tenant, tenant_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tenantdags.steps.preflight import Finding, World
 
 
-def preflight(tenant: Annotated[str, typer.Argument(help="The tenant.")], project: ProjectOption = None) -> None:
+Drafts = Annotated[
+    Path | None,
+    typer.Option("--drafts", help="Where a source no longer fits, write the contract's next version into this folder."),
+]
+
+
+def preflight(
+    tenant: Annotated[str, typer.Argument(help="The tenant.")], drafts: Drafts = None, project: ProjectOption = None
+) -> None:
     """Ask source, keys, landing and Databricks whether a tenant's runs can work. Reads no row, changes nothing."""
     root = root_of(project)
     files = tenant_files(root)
@@ -30,6 +39,8 @@ def preflight(tenant: Annotated[str, typer.Argument(help="The tenant.")], projec
     with problems_shown():
         plans = load_tenant(root, tenant)
     findings = _findings(plans)
+    for line in _drafts(findings, drafts):
+        typer.echo(line)
     typer.echo(summary(findings), err=_failed(findings))
     if _failed(findings):
         raise typer.Exit(1)
@@ -41,6 +52,18 @@ def summary(findings: Sequence[Finding]) -> str:
     said = [f"{found['ok']} ok"]
     said += [counted(found[level], noun) for level, noun in (("warn", "warning"), ("FAIL", "failure")) if found[level]]
     return ", ".join([*said, *([f"{found['-']} not asked"] if found["-"] else [])])
+
+
+def _drafts(findings: Sequence[Finding], folder: Path | None) -> Iterator[str]:
+    """Writes what was drafted, or tells how to have it written."""
+    drafted = [finding.draft for finding in findings if finding.draft]
+    if drafted and folder is None:
+        yield f"--drafts FOLDER writes a draft of {', '.join(name for name, _ in drafted)}."
+    for name, text in drafted if folder else ():
+        path = Path(str(folder)) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        yield f"draft {path}"
 
 
 def _findings(plans: tuple[TablePlan, ...]) -> list[Finding]:

@@ -84,6 +84,7 @@ class ExtractOperator(StepOperator):
             window,
             connect=partial(connect, world.source_login(self.plan, window)),
             catalogue=world.source_records(self.plan, window),
+            files=landing.blobs,
             staging=world.staging(self.plan),
             key=world.pii_key(self.plan, window),
             base_generation=landing.base_generation(self.plan, window),

@@ -34,7 +34,7 @@ RESERVED = ("tenant_id", "as_of_date", "window_start")
 _EXACT = ("tinyint", "smallint", "int", "bigint", "decimal", "money", "smallmoney")
 _DAYS = {"d": 1, "y": 365}
 _BINARY = ("binary", "varbinary", "image", "rowversion", "timestamp")  # the standard has no word for bytes
-_LOGICAL = {
+LOGICAL = {
     "integer": ("tinyint", "smallint", "int", "bigint", "decimal"),
     "number": (*_EXACT, "real", "float"),
     "boolean": ("bit",),
@@ -93,7 +93,7 @@ def read_contract(file: str, text: str, parent: Contract | None, targets: tuple[
         table=name, major=major, version=shape.version, file=file, name=shape.name, purpose=shape.description.purpose,
         grain=table.data_granularity_description, source_table=table.physical_name, mode=_mode(table, problems),
         columns=columns, window=window, checks=(*checks, *references), additive=_additive(table), owner=_owner(shape),
-        runbook=_runbook(shape), retention_days=retention, rights=rights,
+        runbook=_runbook(shape), retention_days=retention, rights=rights, text=text,
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def _column_type(shape: Property, path: Path, problems: Problems) -> SqlType:
     except ValueError as error:
         problems.add("CFG108", (*path, "physicalType"), str(error))
         return SqlType("int")
-    if found.name not in _LOGICAL[shape.logical_type]:
+    if found.name not in LOGICAL[shape.logical_type]:
         problems.add("CFG109", (*path, "logicalType"), f"{shape.logical_type} does not go with physicalType {found}")
     return found
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from tenantdags.model.errors import BadValue, ConnectionMissing, DriftBreaking, SourcePermission, WindowRefused
+from tenantdags.model.errors import BadValue, ConnectionMissing, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.sqltype import SqlType
 from tenantdags.model.window import Window
 from tenantdags.steps import recount, source, tsql
+from tenantdags.steps.catalogue import Catalogue, Files, require_fit
 from tenantdags.steps.columns import Conform, load_columns, staged_schema
-from tenantdags.steps.drift import compare, found_columns
 from tenantdags.steps.manifest import Manifest, Newest, Part, Recount, SumTotal, Totals, utc_text
 from tenantdags.steps.parts import PartWriter
 from tenantdags.steps.pii import PiiKey
@@ -30,8 +30,6 @@ from tenantdags.steps.staging import Staging, staging_errors
 BATCH_ROWS = 20_000
 WIDE_BATCH_ROWS = 1_000  # where a value may have megabytes
 
-Catalogue = Callable[[tsql.Statement], Sequence[Sequence[object]]]
-
 
 def extract(
     plan: TablePlan,
@@ -39,6 +37,7 @@ def extract(
     *,
     connect: Callable[[], Connection],
     catalogue: Catalogue,
+    files: Files,
     staging: Staging,
     key: PiiKey | None,
     base_generation: int,
@@ -48,14 +47,14 @@ def extract(
 ) -> Manifest:
     """The manifest of a complete staged load under a new load_id.
 
-    `connect` opens an mssql-python connection, `catalogue` runs a catalogue statement through MsSqlHook, `now` is
-    aware, `published` are earlier windows to recount. Raises the errors of steps.source, DriftBreaking, BadValue,
-    StagingUnavailable, WindowRefused.
+    `connect` opens an mssql-python connection, `catalogue` runs a catalogue statement through MsSqlHook, `files` is
+    landing's container, `now` is aware, `published` are earlier windows to recount. Raises the errors of steps.source
+    and steps.catalogue, BadValue, StagingUnavailable, WindowRefused.
     """
     where = plan.at(window)
     require_observable(plan, window, now())
     require_key(plan, window, key)
-    warnings, tenant_type = preflight(plan, window, catalogue)
+    drift, warnings, tenant_type = require_fit(plan, window, catalogue, files, run_id)
     load_id = new_load_id(now())
     with _load_folder(staging, plan, window, load_id) as folder:
         with source.session(connect, plan.source.isolation, where, plan.source.connection) as session:
@@ -85,6 +84,7 @@ def extract(
             warnings=warnings,
             stream_checks=conform.stream_checks(),
             recount=recounted,
+            drift=drift,
         )
         staging.write_manifest(plan, manifest, window)
     return manifest
@@ -113,33 +113,6 @@ def require_key(plan: TablePlan, window: Window, key: PiiKey | None) -> None:
     if hashes and key is None:
         what = f"columns {', '.join(hashes)} are hashed, but there is no key."
         raise ConnectionMissing(plan.at(window), what, f"Create connection pii_{plan.tenant} and name it as pii_key.")
-
-
-def preflight(plan: TablePlan, window: Window, catalogue: Catalogue) -> tuple[tuple[str, ...], SqlType | None]:
-    """(warnings, the tenant column's type). Raises DriftBreaking with every difference, or SnapshotOff."""
-    where = plan.at(window)
-    with source.typed_errors(where, plan.source.connection):
-        found = found_columns(catalogue(tsql.catalogue_columns(plan)))
-        state = catalogue(tsql.snapshot_state())
-    require_database(plan, where, state)
-    drift = compare(plan, found)
-    if drift.breaking:
-        differs = "; ".join(drift.breaking)
-        what = f"{plan.source.schema}.{plan.source.table} is not what {plan.contract.ref} says: {differs}."
-        raise DriftBreaking(where, what, "Restore the source, or publish a contract version that matches it.")
-    return drift.warnings, drift.tenant_type
-
-
-def require_database(plan: TablePlan, where: str, state: Sequence[Sequence[object]]) -> None:
-    """That the connection opens the plan's database, and that it allows the isolation asked for."""
-    if not state:
-        what = "the login cannot see its own database in sys.databases."
-        raise SourcePermission(where, what, "Grant the login CONNECT on the database.")
-    database, snapshot = str(state[0][0]), str(state[0][1])
-    if database.casefold() != plan.source.database.casefold():
-        raise source.wrong_database(where, plan.source.connection, database, plan.source.database)
-    if plan.source.isolation == "snapshot" and snapshot != "ON":
-        raise source.snapshot_off(where, database, snapshot)
 
 
 @contextmanager

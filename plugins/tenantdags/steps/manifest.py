@@ -89,11 +89,43 @@ class Recount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriftLine:
+    """One way in which the source differs from the contract and does not break it.
+
+    `change` is a word of model/drift_policy.py, `column` the source's name; the same difference has the same
+    `fingerprint` in every window. `new` is True in the run that met it first (and its retries): alerts tell it then.
+    """
+
+    change: str
+    column: str
+    text: str
+    fingerprint: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDrift:
+    """`to_paste` is YAML for the contract's `properties`: the columns it lacks."""
+
+    lines: tuple[DriftLine, ...] = ()
+    to_paste: str | None = None
+
+    @property
+    def new(self) -> tuple[DriftLine, ...]:
+        return tuple(line for line in self.lines if line.new)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> SourceDrift:
+        return cls(lines=tuple(DriftLine(**line) for line in raw["lines"]), to_paste=raw["to_paste"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Times are aware UTC. `reconciled` is False when the source could not isolate totals from rows.
 
     `base_generation` is the window's published generation when this load was extracted (0: none yet): publish refuses
-    when another load was published in between. `warnings` are additive drift and the like, one line each.
+    when another load was published in between. `warnings` are additive drift and the like, one line each; `drift` is
+    the same drift as a value.
     """
 
     tenant: str
@@ -116,6 +148,7 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     stream_checks: tuple[StreamCheck, ...] = ()
     recount: Recount | None = None  # None: this run does not look back
+    drift: SourceDrift = SourceDrift()
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -140,6 +173,8 @@ class Manifest:
                 "warnings": tuple(raw["warnings"]),
                 "stream_checks": tuple(StreamCheck(**c) for c in raw["stream_checks"]),
                 "recount": _recount(raw["recount"]) if raw.get("recount") else None,
+                # a load of before may still be published or rolled back to
+                "drift": SourceDrift.from_dict(raw["drift"]) if "drift" in raw else SourceDrift(),
             }
         )
 

@@ -6,7 +6,7 @@ Every question is asked, whatever the others answer; a question whose answer han
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from azure.core.exceptions import AzureError
@@ -16,8 +16,10 @@ from tenantdags.model.errors import ConnectionMissing, RunError
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.pools import Pool, pools_of
 from tenantdags.steps import source, tsql
-from tenantdags.steps.drift import compare, found_columns
-from tenantdags.steps.extract import Catalogue, require_database
+from tenantdags.steps.blobs import Blobs
+from tenantdags.steps.catalogue import Catalogue, ask, draft, remedy_of, require_database, tells_case_apart
+from tenantdags.steps.drift import Looks, compare, sentences
+from tenantdags.steps.drift_memory import first_looks
 from tenantdags.steps.pii import PiiKey
 from tenantdags.steps.redact import redact
 from tenantdags.steps.statements import ApiError, Call, Statements
@@ -35,6 +37,8 @@ class Finding:
     about: str
     text: str
     remedy: str = ""
+    paste: tuple[str, ...] = ()  # lines for a file, below the remedy
+    draft: tuple[str, str] | None = None  # (file name, text) of a contract's next version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +76,15 @@ def to_lines(findings: Sequence[Finding]) -> list[str]:
         lines.append(f"{finding.level:<4}  {finding.about:<{width}}  {finding.text}")
         if finding.remedy:
             lines.append(f"{'':<{6 + width}}  Remedy: {finding.remedy}")
+        lines += [f"{'':<{6 + width}}    {line}" for line in finding.paste]
     return lines
 
 
 def _asked(about: str, ask: Callable[[], Finding]) -> Finding:
     try:
-        found = ask()
+        return replace(ask(), about=about)
     except RunError as error:
         return Finding("FAIL", about, error.what, error.remedy)
-    return Finding(found.level, about, found.text, found.remedy)
 
 
 def _not_asked(plan: TablePlan) -> Iterator[Finding]:
@@ -109,19 +113,31 @@ def _table(plan: TablePlan, world: World) -> Iterator[Finding]:
 
 
 def _columns(plan: TablePlan, world: World) -> Finding:
-    with source.typed_errors(plan.at(AT), plan.source.connection):
-        found = found_columns(world.catalogue(plan)(tsql.catalogue_columns(plan)))
-    drift = compare(plan, found)
+    found, state = ask(plan, plan.at(AT), world.catalogue(plan))
+    drift = compare(plan, found, before=_first_looks(plan, world), told_apart=tells_case_apart(state))
     name, ref = f"{plan.source.schema}.{plan.source.table}", plan.contract.ref
-    if drift.breaking:
-        remedy = "Correct the source, or publish a contract version that matches it."
-        return Finding("FAIL", "", f"{name} is not what {ref} says: {'; '.join(drift.breaking)}.", remedy)
+    breaking, warnings = (sentences(some, plan.contract.additive) for some in (drift.breaking, drift.warnings))
+    if breaking:
+        text, remedy = f"{name} is not what {ref} says: {'; '.join(breaking)}.", remedy_of(plan, drift)
+        return Finding("FAIL", "", text, remedy, draft=draft(plan, drift))
     with source.session(world.connect(plan), plan.source.isolation, plan.at(AT), plan.source.connection) as session:
         session.rows(tsql.no_rows(plan))
-    if drift.warnings:
-        remedy = "Runs go on; add to the contract what shall be loaded."
-        return Finding("warn", "", f"{name} fits {ref}, but: {'; '.join(drift.warnings)}.", remedy)
+    if warnings:
+        text = f"{name} fits {ref}, but: {'; '.join(warnings)}."
+        remedy = "Runs go on." + (" What shall be loaded too, add to the contract:" if drift.to_paste else "")
+        return Finding("warn", "", text, remedy, paste=drift.to_paste)
     return Finding("ok", "", f"{name} has the {len(plan.contract.columns)} columns of {ref}, and may be read.")
+
+
+def _first_looks(plan: TablePlan, world: World) -> Looks | None:
+    """None before a first run, and where landing does not answer: the question about the container says that."""
+    try:
+        client = world.container(plan)
+        if not client.exists(retry_total=0):
+            return None
+        return first_looks(Blobs(client, plan.landing.connection), plan, plan.at(AT))
+    except (AzureError, RunError):
+        return None
 
 
 def _index(plan: TablePlan, world: World) -> Finding:

@@ -139,9 +139,7 @@ class Session:
 
 
 @contextmanager
-def session(
-    connect: Callable[[], Connection], isolation: str, where: str, connection_id: str
-) -> Iterator[Session]:
+def session(connect: Callable[[], Connection], isolation: str, where: str, connection_id: str) -> Iterator[Session]:
     """A transaction at the plan's isolation, its errors typed. Left by an exception, it is rolled back by closing."""
     with typed_errors(where, connection_id):
         connection = connect()

@@ -119,9 +119,10 @@ def reconciled_by(plan: TablePlan, by: tuple[str, ...]) -> tuple[Column, ...]:
 
 
 def catalogue_columns(plan: TablePlan) -> Statement:
-    """(table, column, base type, max_length in bytes, precision, scale, is_nullable) of the source and parent tables.
+    """What drift.found_columns reads, of the source and the parent table, each table's columns in their order.
 
-    Joined on system_type_id, so that an alias type shows its base type; CLR types have none and show NULL.
+    Joined on system_type_id, so that an alias type shows its base type; CLR types have none and show NULL. A view has
+    no temporal_type. The server shows a login only what it has some permission on.
     """
     parent = plan.contract.window.parent
     tables = sorted({plan.source.table, parent.table if parent else plan.source.table})
@@ -133,10 +134,16 @@ SELECT
     c.max_length,
     c.precision,
     c.scale,
-    c.is_nullable
+    c.is_nullable,
+    c.collation_name,
+    c.is_identity,
+    c.is_computed,
+    c.generated_always_type,
+    b.temporal_type
 FROM sys.columns AS c
 INNER JOIN sys.objects AS o ON o.object_id = c.object_id
 INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN sys.tables AS b ON b.object_id = o.object_id
 LEFT JOIN sys.types AS t ON t.user_type_id = c.system_type_id
 WHERE s.name = %s
   AND o.name IN ({", ".join("%s" for _ in tables)})
@@ -146,11 +153,12 @@ ORDER BY o.name, c.column_id"""
 
 
 def snapshot_state() -> Statement:
-    """(database, its snapshot isolation: ON, OFF or in transition) of the connection's database."""
+    """(database, its snapshot isolation: ON, OFF or in transition, its collation) of the connection's database."""
     text = """\
 SELECT
     d.name AS database_name,
-    d.snapshot_isolation_state_desc
+    d.snapshot_isolation_state_desc,
+    d.collation_name
 FROM sys.databases AS d
 WHERE d.name = DB_NAME()"""
     return Statement(text)
