@@ -1,10 +1,11 @@
 """Which window a run stands for, and what Airflow is told when a step fails."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pendulum
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
 
 from tenantdags.dag import run
 from tenantdags.dag.factory import build_dag
@@ -128,3 +129,20 @@ def test_a_step_without_its_predecessors_result_says_what_to_clear():
         run.the_manifest(context_of())
     with pytest.raises(AirflowFailException, match="clear load with its downstream"):
         run.the_loaded(context_of())
+
+
+@pytest.mark.parametrize(("since", "may"), [(None, True), (timedelta(minutes=59), True), (timedelta(hours=2), False)])
+def test_a_task_puts_itself_off_for_a_limited_time(since, may):
+    context = context_of()
+    context["ti"].get_first_reschedule_date = lambda _: None if since is None else datetime.now(UTC) - since
+
+    assert run.may_wait(context, timedelta(hours=1)) == may
+
+
+def test_a_task_that_puts_itself_off_has_not_failed():
+    context = context_of()
+
+    with pytest.raises(AirflowRescheduleException), run.failing(context):
+        raise AirflowRescheduleException(datetime.now(UTC))
+
+    assert context["ti"].xcom == {run.TRY: 2}

@@ -119,7 +119,7 @@ def test_a_source_that_is_down(rig: Rig, runner: Runner) -> None:
 
 
 def test_an_upload_that_stutters_arrives(rig: Rig, runner: Runner) -> None:
-    cell = rig.cell("northwind", "order_lines", 4)
+    cell = rig.cell("globex", "orders", 1)
     rig.world.adls.fault("503", method="PUT", path="part-00000", times=2)
 
     outcome = runner.run(cell)

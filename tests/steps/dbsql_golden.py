@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlglot
 
+from tenantdags.model.contract import Check
 from tenantdags.model.plan import TablePlan
 from tenantdags.steps import dbsql, soda_run
 from tenantdags.steps.reconcile import families
@@ -59,6 +60,7 @@ def _once() -> Iterator[Golden]:
         ("sql-ref-syntax-ddl-alter-table-manage-column.html",),
         dbsql.add_columns(plan.curated, [("shipped_at", "TIMESTAMP"), ("odd`name", "DECIMAL(18,2)")]),
     )
+    yield Golden("published_until", (*SELECT, "functions/max.html"), dbsql.published_until(plan))
     columns = dbsql.table_columns(plan.databricks.catalog)
     yield Golden("table_columns", ("information-schema/columns.html", *SELECT), columns)
     yield Golden("insert_log", ("sql-ref-syntax-dml-insert-into.html", SELECT[1]), dbsql.insert_log(plan))
@@ -79,6 +81,9 @@ def _of(plan: TablePlan) -> Iterator[Golden]:
         yield Golden(f"create_history_view_{name}", ("sql-ref-syntax-ddl-create-view.html", *WINNERS), history)
     else:
         yield Golden(f"keys_elsewhere_{name}", (*SELECT, *WINNERS), dbsql.keys_elsewhere(plan))
+    for title, check in _references(plan):
+        pages = ("sql-ref-syntax-qry-select-join.html", *SELECT, WINNERS[0])
+        yield Golden(title, pages, dbsql.rows_without_parent(plan, check))
     counts = dbsql.append_counts(plan)
     yield Golden(f"append_counts_{name}", (*SELECT, "functions/lteqgtsign.html", "functions/count.html"), counts)
     for family in families(plan):
@@ -86,6 +91,21 @@ def _of(plan: TablePlan) -> Iterator[Golden]:
         yield Golden(title, (*SELECT, "functions/sum.html"), dbsql.append_sums(plan, family.columns, family.by))
     for i, sql in enumerate(soda_sql(plan)):
         yield Golden(f"soda_{name}_{i}", (SELECT[0], "functions/rlike.html", "functions/count.html"), sql)
+
+
+def _references(plan: TablePlan) -> Iterator[tuple[str, Check]]:
+    """The contract's own; of orders and customers ones that show a snapshot as parent and tables of themselves."""
+    yield from ((f"rows_without_parent_{plan.table}_{c.id}", c) for c in plan.checks if c.kind == "reference")
+    made = {
+        "orders": (("customers", ("customers@1", "customer_id"), True), ("orders", ("orders@1", "order_id"), False)),
+        "customers": (("customers", ("customers@1", "customer_id"), True),),
+    }
+    for parent, arguments, newest in made.get(plan.table, ()):
+        key = "customer_id" if parent == "customers" else "order_id"
+        check = Check(
+            id="x", kind="reference", name="x", dimension="x", columns=(key,), arguments=arguments, of_newest=newest
+        )
+        yield f"rows_without_parent_{plan.table}_in_{parent}", check
 
 
 def soda_sql(plan: TablePlan) -> list[str]:

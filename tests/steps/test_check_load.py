@@ -12,7 +12,8 @@ import pytest
 from tenantdags.model.contract import Check, Threshold
 from tenantdags.model.errors import DatabricksSubmit, GateError, GateRed, ReconcileMismatch
 from tenantdags.model.sql_rules import FUNCTIONS
-from tenantdags.steps.gates import check_extract, check_load, require_open
+from tenantdags.steps.appended_checks import check_references
+from tenantdags.steps.gates import awaited_parents, check_extract, check_load, require_open
 from tests.steps.staged import good_rows, plan_of, stage, without
 
 pytestmark = pytest.mark.sandbox
@@ -47,11 +48,26 @@ def doubling(rows):
     rows[5] = dict(rows[4])
 
 
+@pytest.fixture
+def orders_of(lakehouse, staging):
+    """Publishes the orders that a window's order lines name."""
+
+    def publish(tenant, window, lines, load_id="20261122T020000Z-parent"):
+        plan = plan_of(tenant, "orders")
+        ids = dict.fromkeys(row["order_id"] for row in lines)
+        rows = [{**row, "order_id": i} for row, i in zip(good_rows(plan, window), ids, strict=False)]
+        return lakehouse.published_window(plan, window, rows, staging, load_id)
+
+    return publish
+
+
 @pytest.mark.parametrize("table", ["customers", "orders", "order_lines"])
 @pytest.mark.parametrize("tenant", ["acme", "globex"])
-def test_a_good_append_passes_every_rule_of_the_plan(tenant, table, lakehouse, appended):
+def test_a_good_append_passes_every_rule_of_the_plan(tenant, table, lakehouse, appended, orders_of):
     plan = plan_of(tenant, table)
     window, manifest, loaded = appended(plan)
+    if table == "order_lines":
+        orders_of(tenant, window, good_rows(plan, window))
 
     report = check_load(plan, window, manifest, loaded, lakehouse.statements())
 
@@ -78,7 +94,7 @@ def test_a_good_append_passes_every_rule_of_the_plan(tenant, table, lakehouse, a
     ],
 )
 def test_a_rule_alone_turns_its_append_red_and_without_it_the_append_passes(table, rule, spoil, lakehouse, appended):
-    plan = plan_of("acme", table)
+    plan = without(plan_of("acme", table), "order_exists")
     window, manifest, loaded = appended(plan, spoil=spoil)
 
     found = check_load(plan, window, manifest, loaded, lakehouse.statements())
@@ -102,7 +118,7 @@ def test_a_rule_alone_turns_its_append_red_and_without_it_the_append_passes(tabl
 )
 def test_rules_about_values_mean_the_same_in_databricks(kind, arguments, bad, lakehouse, appended):
     check = Check(id="mine", kind=kind, name="mine", dimension="x", columns=("sku",), arguments=arguments)
-    plan = without(plan_of("acme", "order_lines"), "sku_required")
+    plan = without(plan_of("acme", "order_lines"), "sku_required", "order_exists")
     plan = replace(plan, checks=(*plan.checks, check))
     appends = (appended(plan), appended(plan, spoil=setting(sku=bad)))
 
@@ -252,7 +268,7 @@ def test_an_append_that_is_not_in_the_table_has_no_rows(lakehouse, appended):
 
 @pytest.mark.parametrize("table", ["orders", "order_lines"])
 def test_a_key_that_stands_in_another_published_window_closes_the_gate(table, lakehouse, staging, fresh, appended):
-    plan = plan_of("northwind", table)
+    plan = without(plan_of("northwind", table), "order_exists")
     earlier = fresh(plan)
     moved = good_rows(plan, earlier)
     lakehouse.published_window(plan, earlier, moved, staging, "20261122T020000Z-earlier")
@@ -341,3 +357,93 @@ def test_a_warehouse_that_fails_inside_soda_is_an_error_not_a_pass(lakehouse, ap
     assert report.outcome == "error"
     with pytest.raises(GateError):
         require_open(plan, window, report)
+
+
+# --- references
+
+
+def test_rows_whose_parent_is_not_published_close_the_gate_and_without_the_rule_pass(lakehouse, appended, orders_of):
+    plan = plan_of("globex", "order_lines")
+
+    def spoil(rows):
+        rows[3]["order_id"], rows[4]["order_id"] = -1, -2
+
+    window, manifest, loaded = appended(plan, spoil=spoil)
+    orders_of("globex", window, good_rows(plan, window))
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    loose = check_load(without(plan, "order_exists"), window, manifest, loaded, lakehouse.statements())
+
+    assert [(r.rule, r.outcome, r.value) for r in report.results if r.outcome != "pass"] == [
+        ("order_exists", "fail", "2 rows whose order_id is of no published row")
+    ]
+    assert loose.outcome == "pass"
+    with pytest.raises(GateRed, match=r"quality\.order_exists: .* Remedy: Publish the rows its parent lacks, or mend"):
+        require_open(plan, window, report)
+
+
+@pytest.mark.parametrize(("severity", "outcome"), [("error", "error"), ("warning", "warn")])
+def test_of_a_parent_that_has_not_come_so_far_nobody_can_say(severity, outcome, lakehouse, appended):
+    plan = plan_of("northwind", "order_lines")
+    checks = (replace(c, severity=severity) if c.id == "order_exists" else c for c in plan.checks)
+    plan = replace(plan, checks=tuple(checks))
+    window, manifest, loaded = appended(plan)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+
+    assert [(r.rule, r.outcome, r.value) for r in report.results if r.outcome != "pass"] == [
+        ("order_exists", outcome,
+         f"cannot be said: orders@1 has published nothing up to {window.as_of_date} for this tenant yet"),
+    ]  # fmt: skip
+    awaited = ("orders@1",) if severity == "error" else ()
+    assert awaited_parents(plan, window, manifest, lakehouse.statements()) == awaited
+    assert awaited_parents(plan, window, replace(manifest, rows=0), lakehouse.statements()) == ()
+
+
+def referring(lakehouse, window, child, check, rows, staging, load_id):
+    """How many rows of a new append of the child break the rule."""
+    manifest = stage(child, window, rows, staging, load_id=load_id)
+    loaded = lakehouse.append(child, window, manifest, staging)
+    plan = replace(child, checks=(check,))
+    [result] = check_references(plan, window, loaded, lakehouse.statements())
+    return result.value
+
+
+def test_unpublished_superseded_and_other_tenants_rows_are_no_parents(lakehouse, staging, fresh, appended):
+    child, parent, stranger = (plan_of(t, n) for t, n in
+                               (("acme", "order_lines"), ("acme", "orders"), ("globex", "orders")))  # fmt: skip
+    window = fresh(child)
+    taken = good_rows(parent, window)
+    lakehouse.published_window(parent, window, taken[:10], staging, "20261122T020000Z-first")
+    lakehouse.published_window(parent, window, taken[5:10], staging, "20261122T020000Z-second")
+    theirs = [{**row, "order_id": taken[0]["order_id"]} for row in good_rows(stranger, window)[:1]]
+    lakehouse.published_window(stranger, window, theirs, staging, "20261122T020000Z-theirs")
+    lakehouse.append(parent, window, stage(parent, window, taken[20:21], staging, load_id="x"), staging)
+    wanted = [taken[i]["order_id"] for i in (0, 20, 5, 9)] + [None]  # superseded, unpublished, two published, none
+    rows = [{**row, "order_id": i} for row, i in zip(good_rows(child, window), wanted, strict=False)]
+    check = next(c for c in child.checks if c.kind == "reference")
+
+    found = referring(lakehouse, window, child, check, rows, staging, "20261122T020000Z-child")
+
+    assert found == "2 rows whose order_id is of no published row"
+
+
+def test_of_a_snapshot_the_newest_window_counts_and_a_table_finds_its_own_rows(lakehouse, staging, fresh):
+    orders, customers = plan_of("northwind", "orders"), plan_of("northwind", "customers")
+    first, second = fresh(customers), fresh(customers)
+    known = good_rows(customers, first, 3)
+    lakehouse.published_window(customers, first, known, staging, "20261122T020000Z-day1")
+    lakehouse.published_window(customers, second, known[1:], staging, "20261122T020000Z-day2")
+    wanted = [known[0]["customer_id"], known[1]["customer_id"], "nobody"]
+    rows = [{**row, "customer_id": c} for row, c in zip(good_rows(orders, second), wanted, strict=False)]
+    snapshot = Check(
+        id="x", kind="reference", name="x", dimension="x", columns=("customer_id",),
+        arguments=("customers@1", "customer_id"), of_newest=True,
+    )  # fmt: skip
+    itself = replace(snapshot, columns=("order_id",), arguments=("orders@1", "order_id"), of_newest=False)
+
+    found = referring(lakehouse, second, orders, snapshot, rows, staging, "20261122T020000Z-orders")
+    own = referring(lakehouse, second, orders, itself, rows, staging, "20261122T020000Z-again")
+
+    assert found == "2 rows whose customer_id is of no published row"
+    assert own == "0 rows whose order_id is of no published row"

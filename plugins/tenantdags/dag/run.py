@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
 
 from tenantdags.model.backfill import Request
 from tenantdags.model.errors import PlanChanged, RunError, WindowRefused
@@ -97,6 +97,8 @@ def failing(context: Context) -> Iterator[None]:
     context["ti"].xcom_push(TRY, context["ti"].try_number)
     try:
         yield
+    except AirflowRescheduleException:
+        raise  # it waits, and nothing went wrong
     except RunError as error:
         _tell_error(context, error.kind, str(error))
         raise (AirflowException if error.retryable else AirflowFailException)(str(error)) from error
@@ -104,6 +106,13 @@ def failing(context: Context) -> Iterator[None]:
         # The text of an error we do not know may quote a row's value.
         _tell_error(context, "internal", f"{type(error).__name__}; see the log of the task.")
         raise
+
+
+def may_wait(context: Context, limit: timedelta) -> bool:
+    """Whether the task has put itself off for less than `limit`."""
+    ti: Any = context["ti"]
+    since = ti.get_first_reschedule_date(context)
+    return since is None or datetime.now(UTC) - since < limit
 
 
 def _tell_error(context: Context, kind: str, text: str) -> None:

@@ -49,6 +49,7 @@ class Check:
     threshold: Threshold = field(default_factory=lambda: Threshold(operator="=", values=(0,)))
     arguments: tuple[str | int | None, ...] = ()
     before_hashing: bool = False  # a value rule on a hashed column: only the stream can see the value
+    of_newest: bool = False  # a reference to a snapshot table: its newest window is its state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def _column(column: Column) -> str:
 def _check(check: Check) -> str:
     about = f" of {', '.join(check.columns)}" if check.columns else ""
     arguments = f" {list(check.arguments)}" if check.arguments else ""
-    place = ", in the stream" if check.before_hashing else ""
+    place = ", in the stream" if check.before_hashing else ", in its newest window" if check.of_newest else ""
     return f"{check.severity}: {check.kind}{about}{arguments} {described(check.threshold)}{place} ({check.dimension})"
 
 

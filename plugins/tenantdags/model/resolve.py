@@ -225,14 +225,18 @@ def _referring(inputs: Inputs, checks: Iterable[Check], problems: Problems) -> I
     for check in checks:
         named, *columns = (str(argument) for argument in check.arguments) if check.kind == "reference" else ("",)
         ref = majors.get(named.partition("@")[0])
-        if check.kind != "reference" or ref == named:
+        if check.kind != "reference":
             yield check
         elif ref is not None and ref in inputs.contracts:
+            newest = inputs.contracts[ref].mode == "snapshot"
+            if ref == named:
+                yield replace(check, of_newest=newest)
+                continue
             why = _unlike(inputs.contract, check, inputs.contracts[ref], columns)
             if why:
                 text = f"{inputs.contract.ref} refers to {named}, and this tenant loads {ref}: {why}"
                 problems.add("CFG063", (*inputs.path, "contract"), f"{text}; name versions that go together")
-            yield replace(check, arguments=(ref, *columns))
+            yield replace(check, arguments=(ref, *columns), of_newest=newest)
 
 
 def _unlike(contract: Contract, check: Check, parent: Contract, columns: list[str]) -> str | None:

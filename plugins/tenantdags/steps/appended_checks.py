@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tenantdags.model.contract import Severity
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tenantdags.model.contract import Check, Severity
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
 from tenantdags.steps import dbsql
@@ -10,6 +13,7 @@ from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.reconcile import compare_sums, families
 from tenantdags.steps.report import CheckResult, Loaded, strict
 from tenantdags.steps.statements import Statements
+from tenantdags.steps.threshold import judge, unevaluated
 
 
 def missing_columns(plan: TablePlan, statements: Statements) -> tuple[list[tuple[str, str]], list[str]]:
@@ -84,6 +88,50 @@ def check_keys(plan: TablePlan, window: Window, loaded: Loaded, statements: Stat
     total = sum(count for _, count in rows)
     value = f"{total} keys also published in {where}; clear those windows first" if rows else "0 keys"
     return [strict("key_in_other_window", not rows, value, "0")]
+
+
+def check_references(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> Iterator[CheckResult]:
+    """Foreign keys against what the parent has published for this tenant.
+
+    Keys that a parent lacks which is published up to this window's day are broken. Of a parent that is not, nobody can
+    say: the rule is an error, so the gate stays closed and the task is tried again; one of severity warning warns.
+    """
+    for check in references(plan):
+        parent = str(check.arguments[0])
+        found = statements.execute(dbsql.rows_without_parent(plan, check), _parent(plan, window, check, loaded)).one()
+        result = judge(check, int(found["row_count"]))
+        if result.outcome in ("fail", "warn") and not published_up_to(plan, window, check, statements):
+            what = f"cannot be said: {parent} has published nothing up to {window.as_of_date} for this tenant yet"
+            result = replace(unevaluated(check, what), outcome="warn" if check.severity == "warning" else "error")
+        yield result
+
+
+def references(plan: TablePlan) -> tuple[Check, ...]:
+    return tuple(check for check in plan.checks if check.kind == "reference")
+
+
+def published_up_to(plan: TablePlan, window: Window, check: Check, statements: Statements) -> bool:
+    """Whether the parent's newest published day reaches this window's. A table's own rows are in the append."""
+    if check.arguments[0] == plan.contract.ref:
+        return True
+    parameters = {name: (value, "STRING") for name, value in _parent_of(plan, check).items()}
+    newest = statements.execute(dbsql.published_until(plan), parameters).one()["as_of_date"]
+    return newest is not None and newest >= window.as_of_date
+
+
+def _parent_of(plan: TablePlan, check: Check) -> dict[str, str]:
+    table, _, major = str(check.arguments[0]).partition("@")
+    return {"parent_name": f"{table}_v{major}", "tenant_id": plan.tenant}
+
+
+def _parent(plan: TablePlan, window: Window, check: Check, loaded: Loaded) -> dict[str, tuple[object, str]]:
+    parameters: dict[str, tuple[object, str]] = {n: (v, "STRING") for n, v in _parent_of(plan, check).items()}
+    parameters |= _append(loaded)
+    if check.arguments[0] != plan.contract.ref:
+        return parameters
+    if check.of_newest:
+        return _append(loaded)
+    return parameters | {"window_start": (window.start, "TIMESTAMP")}
 
 
 def _append(loaded: Loaded) -> dict[str, tuple[object, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tenantdags.model.contract import Contract
+from tenantdags.model.contract import Check, Contract
 from tenantdags.model.plan import TablePlan
 
 STAMPED = (
@@ -195,6 +195,65 @@ JOIN (
 WHERE theirs.tenant_id = :tenant_id AND theirs.window_start <> :window_start
 GROUP BY theirs.as_of_date
 ORDER BY as_of_date"""
+
+
+def rows_without_parent(plan: TablePlan, check: Check) -> str:
+    """How many rows of one append name a key that its parent has not published; a NULL names none.
+
+    Of a snapshot only the newest window counts, as readers see it. A table that refers to itself finds its rows in this
+    append, and those of an event in its other windows as well.
+    Parameters: append_id, tenant_id, parent_name; window_start where an event table refers to itself.
+    """
+    parent, *theirs = map(str, check.arguments)
+    pairs = list(zip(map(quote, check.columns), map(quote, theirs), strict=True))
+    given = " AND ".join(f"{mine} IS NOT NULL" for mine, _ in pairs)
+    own = f"SELECT {', '.join(key for _, key in pairs)} FROM {quote_path(plan.curated)} WHERE _append_id = :append_id"
+    itself = parent == plan.contract.ref
+    parents = [own] if itself else []
+    if not (itself and check.of_newest):
+        parents.append(_published_keys(plan, check, [key for _, key in pairs], others_only=itself))
+    return f"""\
+SELECT count(*) AS row_count
+FROM (
+  SELECT {", ".join(mine for mine, _ in pairs)}
+  FROM {quote_path(plan.curated)}
+  WHERE _append_id = :append_id AND {given}
+) AS mine
+LEFT ANTI JOIN (
+{_indented((chr(10) + "UNION ALL" + chr(10)).join(parents))}
+) AS parents
+  ON {" AND ".join(f"mine.{mine} = parents.{key}" for mine, key in pairs)}"""
+
+
+def published_until(plan: TablePlan) -> str:
+    """The newest published day of a parent, NULL for none. Parameters: parent_name, tenant_id."""
+    return f"""\
+SELECT max(as_of_date) AS as_of_date
+FROM {quote_path(plan.databricks.publish_log)}
+WHERE table_name = :parent_name AND tenant_id = :tenant_id"""
+
+
+def _published_keys(plan: TablePlan, check: Check, keys: Sequence[str], *, others_only: bool) -> str:
+    table, _, major = str(check.arguments[0]).partition("@")
+    winners = f"""\
+SELECT window_start, max_by(append_id, generation) AS append_id
+FROM {quote_path(plan.databricks.publish_log)}
+WHERE table_name = :parent_name AND tenant_id = :tenant_id{" AND window_start <> :window_start" if others_only else ""}
+GROUP BY window_start"""
+    if check.of_newest:
+        winners = f"""\
+SELECT max(window_start) AS window_start, max_by(append_id, window_start) AS append_id
+FROM (
+{_indented(winners)}
+)"""
+    return f"""\
+SELECT {", ".join(f"theirs.{key}" for key in keys)}
+FROM {quote_path(f"{plan.databricks.catalog}.curated.{table}_v{major}")} AS theirs
+JOIN (
+{_indented(winners)}
+) AS published
+  ON theirs.window_start = published.window_start AND theirs._append_id = published.append_id
+WHERE theirs.tenant_id = :tenant_id"""
 
 
 def append_rows(plan: TablePlan, append_id: str) -> str:

@@ -13,7 +13,15 @@ from tenantdags.model.plan import TablePlan
 from tenantdags.model.sql_rules import refusals
 from tenantdags.model.window import Window
 from tenantdags.steps import soda_run
-from tenantdags.steps.appended_checks import check_append, check_keys, check_loaded_sums, check_table
+from tenantdags.steps.appended_checks import (
+    check_append,
+    check_keys,
+    check_loaded_sums,
+    check_references,
+    check_table,
+    published_up_to,
+    references,
+)
 from tenantdags.steps.dbsql import append_filter, append_rows
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.reconcile import reconcile_rules
@@ -57,7 +65,19 @@ def check_load(
         results += _every_rule(plan, manifest)
         results += _soda_on_append(plan, window, loaded, asked)
         results += check_keys(plan, window, loaded, asked)
+        results += check_references(plan, window, loaded, asked)
     return _report("check_load", plan, manifest, results, started, loaded)
+
+
+def awaited_parents(plan: TablePlan, window: Window, manifest: Manifest, statements: Statements) -> tuple[str, ...]:
+    """The parents whose rows this load's keys should stand in, and that have not come this far yet.
+
+    Worth waiting for, as parent and child start at about the same time. A rule that only warns delays nobody.
+    """
+    asked = statements.of(plan, window)
+    strict_ones = [check for check in references(plan) if check.severity == "error"] if manifest.rows else []
+    missing = (c for c in strict_ones if not published_up_to(plan, window, c, asked))
+    return tuple(dict.fromkeys(str(check.arguments[0]) for check in missing))
 
 
 def require_open(plan: TablePlan, window: Window, report: GateReport) -> None:
@@ -145,8 +165,13 @@ def _report(
         seconds=round(perf_counter() - started, 3),
         load_id=manifest.load_id,
         append_id=loaded.append_id if loaded else None,
-        not_evaluated=tuple(check.id for check in plan.checks if check.id not in asked),
+        not_evaluated=tuple(c.id for c in plan.checks if c.id not in asked and _asked_in(gate, c)),
     )
+
+
+def _asked_in(gate: GateName, check: Check) -> bool:
+    """What other tables have published is known to the warehouse alone."""
+    return gate == "check_load" or check.kind != "reference"
 
 
 def _red(
@@ -165,6 +190,8 @@ def _remedy(plan: TablePlan, rule: str, gate: GateName) -> str:
     table, again = f"{plan.source.schema}.{plan.source.table}", "Readers keep the last published version until then."
     if rule in reconcile_rules(plan) or rule in ("manifest", "files") or (rule, gate) == ("schema", "check_extract"):
         return f"Clear `extract` to take a fresh load; if it stays so, compare {table} with the staged files. {again}"
+    if any(check.id == rule for check in references(plan)):
+        return f"Publish the rows its parent lacks, or mend {table} at the source and clear `extract`. {again}"
     special = {
         "schema": "Run `tenantdags apply`, then clear `load`.",
         "tenant_purity": f"Check the source's database and tenant_column in {plan.file}, then clear `extract`.",
