@@ -11,7 +11,9 @@ from tenantdags.dag.bundle import TenantBundle
 
 TENANTS = ["acme", "globex", "northwind"]
 TABLES = ["customers", "order_lines", "orders"]
-ALL = sorted(f"{tenant}__{table}" for tenant in TENANTS for table in TABLES)
+PLATFORM = ["tenantdags_watch"]
+ALL = sorted([*(f"{tenant}__{table}" for tenant in TENANTS for table in TABLES), *PLATFORM])
+LOADERS = sorted([*(f"tenant_{tenant}.py" for tenant in TENANTS), "tenantdags_platform.py"])
 
 
 def dags_of(folder: Path) -> BundleDagBag:

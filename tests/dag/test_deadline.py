@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from airflow.utils.types import DagRunType
 
-from tenantdags.dag.deadline import WindowDeadline, due
+from tenantdags.dag.deadline import WindowDeadline
+from tenantdags.model.deadline import due
 from tenantdags.model.plan import SlaPlan
 from tenantdags.model.window import day_window
 from tests.dag.plans import plan_of, utc

@@ -146,6 +146,9 @@ class Rig:
         shutil.copyfile(self.airflow.database, template)
         self.runner = Runner(self.folder / "runner", everything, self.world.env(), template)
         self.airflow.up()
+        # every minute a look would take the tests' few slots; those who need it look themselves
+        self.airflow.api.wait_for_dags(["tenantdags_watch"], 120)
+        self.airflow.api.set_paused("tenantdags_watch", True)
 
     def down(self) -> None:
         self.runner.stop()

@@ -41,6 +41,8 @@ def test_it_finds_dags_pools_and_the_others_health(api: AirflowApi) -> None:
     assert {"default_pool", "source_mssql_shared1", "curated_orders_v1"} <= {pool.name for pool in api.pools()}
     assert api.health().sick == ()
     assert api.import_errors() == ()
+    assert api.count_dags() == 2
+    assert api.events("tenantdags_watch", "patch_dag")[0].extra == '{"is_paused": true, "method": "PATCH"}'
 
 
 def test_it_finds_a_windows_run_with_its_tasks_and_what_they_told(api: AirflowApi, window: Window) -> None:

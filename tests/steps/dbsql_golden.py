@@ -63,6 +63,7 @@ def _once() -> Iterator[Golden]:
     yield Golden("published_until", (*SELECT, "functions/max.html"), dbsql.published_until(plan))
     columns = dbsql.table_columns(plan.databricks.catalog)
     yield Golden("table_columns", ("information-schema/columns.html", *SELECT), columns)
+    yield Golden("published_windows", SELECT, dbsql.published_windows(plan))
     yield Golden("insert_log", ("sql-ref-syntax-dml-insert-into.html", SELECT[1]), dbsql.insert_log(plan))
     for name, one in (("", False), ("_one_window", True)):
         yield Golden(f"log_rows{name}", SELECT, dbsql.log_rows(plan, one_window=one))

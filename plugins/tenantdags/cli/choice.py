@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tenantdags.cli.options import problems_shown, refuse
-from tenantdags.model.errors import RunError
+from tenantdags.model.errors import AirflowError, RunError
 from tenantdags.model.fields import suggestion
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.project import load_project, load_tenant, tenant_files
@@ -67,5 +67,5 @@ def errors_shown() -> Iterator[None]:
     """Prints what a step could not do, and exits with 1."""
     try:
         yield
-    except RunError as error:
+    except (RunError, AirflowError) as error:
         raise refuse(str(error)) from None

@@ -16,6 +16,7 @@ from tenantdags.cli.prune import prune
 from tenantdags.cli.remove import remove
 from tenantdags.cli.rollback import rollback
 from tenantdags.cli.schema import schema
+from tenantdags.cli.watch import watch
 
 app = typer.Typer(
     help="One YAML file per tenant becomes one Airflow DAG per table.",
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor):
+for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor, watch):
     app.command()(_command)
 
 

@@ -31,6 +31,15 @@ TENANT_FILE = {text}
 
 globals().update(tenant_dags({root}, {tenant}, TENANT_FILE))
 """
+_PLATFORM_LOADER = """\
+"The platform's own Airflow DAGs, such as the watchdog. Generated: the project's plugin says what they are."
+
+from tenantdags.dag.platform_dags import platform_dags
+
+globals().update(platform_dags({root}))
+"""
+# not platform.py: Airflow puts this folder on sys.path, and that is a module of Python's own
+_PLATFORM = "tenantdags_platform.py"
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
@@ -84,7 +93,9 @@ class TenantBundle(BaseDagBundle):
             seen = self._look_until_quiet(before, loaders)
             for tenant in _stale(before, seen, loaders):
                 self._write_loader(tenant)
-            for name in loaders - {_loader_name(tenant) for tenant in seen["tenants"]}:
+            if _PLATFORM not in loaders or seen["template"] != before.get("template"):
+                self._write(_PLATFORM, _PLATFORM_LOADER.format(root=ascii(str(self.root))))
+            for name in loaders - {_PLATFORM, *map(_loader_name, seen["tenants"])}:
                 (self.path / name).unlink(missing_ok=True)
             if seen != before:
                 _replace(self._state_file, json.dumps(seen))
@@ -123,7 +134,9 @@ class TenantBundle(BaseDagBundle):
             what = f"{self.root / TENANTS} holds no tenant file; the DAGs stay as they are."
             raise FileNotFoundError(f"{what} Remedy: correct `root` of bundle {self.name!r} in dag_bundle_config_list.")
         shared = [p for p in (self.root / "config", self.root / CONTRACTS) for p in p.glob("*.y*ml")]
-        template = hashlib.sha256(f"{_LOADER}{self.root}".encode(errors="surrogateescape")).hexdigest()
+        template = hashlib.sha256(
+            f"{_LOADER}{_PLATFORM_LOADER}{self.root}".encode(errors="surrogateescape")
+        ).hexdigest()
         return {
             "template": template,
             "shared": [_stamp(p) for p in sorted(shared)],
@@ -142,7 +155,10 @@ class TenantBundle(BaseDagBundle):
             root=ascii(str(self.root)),
             tenant=ascii(tenant),
         )
-        target = self.path / _loader_name(tenant)
+        self._write(_loader_name(tenant), loader)
+
+    def _write(self, name: str, loader: str) -> None:
+        target = self.path / name
         # An untouched loader keeps its time of change, and so is not parsed again.
         if not target.exists() or target.read_bytes() != loader.encode():
             _replace(target, loader)

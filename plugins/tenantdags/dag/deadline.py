@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
+from tenantdags.model.deadline import due
 from tenantdags.model.plan import SlaPlan, TablePlan
 from tenantdags.model.window import Window, window_of
 
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from tenantdags.model.window import Every
 
 _log = logging.getLogger(__name__)
-
-
-def due(sla: SlaPlan, window: Window, zone: str) -> datetime:
-    """The instant (UTC) by which the window must be published.
-
-    `within` counts from the window's end; `ready_by` is a wall clock of `zone` on the day after the as_of_date.
-    """
-    if sla.ready_by is None:
-        return window.end + (sla.within or timedelta())
-    return datetime.combine(window.as_of_date + timedelta(days=1), sla.ready_by, ZoneInfo(zone)).astimezone(UTC)
 
 
 @dataclass(eq=False)

@@ -71,16 +71,21 @@ def landing(plan: TablePlan, at: At = "") -> Landing:
 
 
 def container(plan: TablePlan, at: At = "") -> ContainerClient:
+    return container_of(plan.landing.connection, plan.landing.container, plan.at(at))
+
+
+def container_of(connection_id: str, name: str, where: str) -> ContainerClient:
+    """The same for what belongs to no table."""
     from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
 
-    _connection(plan, plan.landing.connection, at)
+    _get(connection_id, where)
     try:
-        service = WasbHook(wasb_conn_id=plan.landing.connection).get_conn()
+        service = WasbHook(wasb_conn_id=connection_id).get_conn()
     except ValueError as error:
-        what = f"connection {plan.landing.connection} is not usable: {type(error).__name__}."
-        remedy = f"Set login (the storage account), password (its key) and host of {plan.landing.connection}."
-        raise ConnectionMissing(plan.at(at), what, remedy) from None  # the text may quote the key
-    client: ContainerClient = service.get_container_client(plan.landing.container)
+        what = f"connection {connection_id} is not usable: {type(error).__name__}."
+        remedy = f"Set login (the storage account), password (its key) and host of {connection_id}."
+        raise ConnectionMissing(where, what, remedy) from None  # the text may quote the key
+    client: ContainerClient = service.get_container_client(name)
     return client
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -61,6 +62,21 @@ def catch_up(plan: TablePlan, now: datetime) -> int:
     return max(0, (still_open.as_of_date - first.as_of_date).days)
 
 
+def windows_from(plan: TablePlan, instant: datetime) -> Iterator[Window]:
+    """The tenant's windows, without an end: from the one that holds `instant` on, none before `first_window`."""
+    start = max(instant, first_start(plan))
+    window = _cell(plan, start)
+    while True:
+        if window.start >= first_start(plan):
+            yield window
+        window = _cell(plan, window.end)
+
+
+def first_start(plan: TablePlan) -> datetime:
+    """Where the first window may begin."""
+    return day_window(plan.schedule.first_window, plan.schedule.time_zone).start
+
+
 def observe_within(plan: TablePlan) -> timedelta | None:
     """Snapshots only: how long after its end a window may still be observed; without a word, one window."""
     if plan.contract.mode != "snapshot":
@@ -83,8 +99,7 @@ def starts_in_day(plan: TablePlan, now: datetime) -> tuple[datetime, ...]:
 
 
 def _first_window(plan: TablePlan, now: datetime) -> Window:
-    zone = plan.schedule.time_zone
-    start = day_window(plan.schedule.first_window, zone).start
+    start = first_start(plan)
     within = observe_within(plan)
     if within is not None:
         # the first window that ends at now - within or later holds the instant just before it

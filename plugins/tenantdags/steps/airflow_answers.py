@@ -187,6 +187,20 @@ class PoolUse:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of Airflow's audit log: who did what."""
+
+    what: str
+    who: str | None
+    at: datetime
+    extra: str
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Event:
+        return cls(what=raw["event"], who=raw["owner"], at=_known(raw["when"]), extra=raw["extra"] or "")
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """One part of Airflow: `healthy`, `unhealthy`, or None where it has never run; and its last heartbeat."""

@@ -23,7 +23,17 @@ from tenantdags.model.errors import (
     AirflowUnreachable,
 )
 from tenantdags.model.window import Window
-from tenantdags.steps.airflow_answers import Backfill, Dag, DagRun, Health, ImportProblem, Json, PoolUse, TaskInstance
+from tenantdags.steps.airflow_answers import (
+    Backfill,
+    Dag,
+    DagRun,
+    Event,
+    Health,
+    ImportProblem,
+    Json,
+    PoolUse,
+    TaskInstance,
+)
 from tenantdags.steps.redact import redact
 
 CONNECTION = "airflow_api"
@@ -98,6 +108,11 @@ class AirflowApi:
             query["dag_id_prefix_pattern"] = prefix
         return self._all("/dags", "dags", Dag.from_json, query)
 
+    def count_dags(self) -> int:
+        """How many DAGs there are that are not stale, in one short question."""
+        raw = self.call("GET", "/dags", query={"limit": 1, "exclude_stale": True})
+        return self._parsed(lambda raw: int(raw["total_entries"]), raw)
+
     def dag(self, dag_id: str) -> Dag:
         return self._parsed(Dag.from_json, self.call("GET", f"/dags/{quote(dag_id)}"))
 
@@ -129,6 +144,12 @@ class AirflowApi:
             return _unwrapped(self.call("GET", path)["value"])
         except AirflowNotFound:
             return None
+
+    def events(self, dag_id: str, *kinds: str, newest: int = 20) -> tuple[Event, ...]:
+        """What people did to a DAG, by the audit log: its `newest` lines of these kinds, the newest first."""
+        query: Json = {"dag_id": dag_id, "order_by": "-when", "limit": newest}
+        raw = self.call("GET", "/eventLogs", query=query | ({"included_events": list(kinds)} if kinds else {}))
+        return self._parsed(lambda raw: tuple(map(Event.from_json, raw["event_logs"])), raw)
 
     def import_errors(self) -> tuple[ImportProblem, ...]:
         return self._all("/importErrors", "import_errors", ImportProblem.from_json, {})

@@ -152,6 +152,14 @@ DELETE FROM {quote_path(plan.curated)}
 WHERE tenant_id = :tenant_id AND _append_id IN ({listed})"""
 
 
+def published_windows(plan: TablePlan) -> str:
+    """Every window of every table and tenant that starts at `since` or later and was published. Parameter: since."""
+    return f"""\
+SELECT DISTINCT table_name, tenant_id, window_start
+FROM {quote_path(plan.databricks.publish_log)}
+WHERE window_start >= :since"""
+
+
 def append_counts(plan: TablePlan) -> str:
     """Rows of one append, and how many of them do not bear its stamps.
 

@@ -200,6 +200,12 @@ class Landing:
                 raise LandingConflict(where, what, "Clear `extract`: a fresh load gets a folder of its own.") from None
 
 
+def published_in(blobs: Blobs, plan: TablePlan, window: Window) -> PublishedRecord | None:
+    """`Landing.published` for those who only look."""
+    found = blobs.read(plan.at(window), _published_path(plan, window))
+    return _record(plan, window, *found) if found else None
+
+
 def qa_folder(plan: TablePlan, window: Window) -> str:
     """`_qa/tenant_id=<tenant>/table=<table>/as_of_date=<date>[/window=<HHMM>Z]`."""
     grid_cell = plan.landing.window_path(window).removeprefix(plan.landing.prefix)

@@ -1,0 +1,75 @@
+"""The platform's own DAGs, beside those of the tenants: the watchdog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, BaseOperator, get_parsing_context
+from airflow.sdk.exceptions import AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+WATCH = "tenantdags_watch"
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)  # any day of the past: nothing is caught up
+_FIRST_OF_ALL = 10_000  # above every tier: a full house must not keep the watch from seeing that it is full
+
+
+def platform_dags(root: Path | str) -> dict[str, DAG]:
+    """By id. `root` is the project: the folder that holds config/ and include/."""
+    wanted = get_parsing_context().dag_id
+    if wanted and wanted != WATCH:  # a worker that starts a tenant's task
+        return {}
+    return {dag.dag_id: dag for dag in (watch_dag(Path(root)),)}
+
+
+def watch_dag(root: Path) -> DAG:
+    with DAG(
+        dag_id=WATCH,
+        schedule="* * * * *",
+        start_date=_BEGIN,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        default_args={"owner": "tenantdags", "retries": 0, "priority_weight": _FIRST_OF_ALL, "weight_rule": "absolute"},
+        description="Tells on-call of windows that are not published when they are due.",
+        doc_md=_WATCH_DOC,
+        tags={"tenantdags"},
+        auto_register=False,
+    ) as dag:
+        WatchOperator(root=str(root), task_id="look", execution_timeout=timedelta(minutes=10))
+    return dag
+
+
+class WatchOperator(BaseOperator):
+    """One look of the watchdog. What it found stands in the log; that windows are overdue does not fail the task."""
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, *, root: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = root
+
+    def execute(self, context: Context) -> None:
+        from tenantdags.dag.watch import look_once
+        from tenantdags.model.errors import TenantDagsError
+        from tenantdags.steps.watch_text import look_lines
+
+        try:
+            found = look_once(Path(self.root))
+        except TenantDagsError as error:
+            raise AirflowFailException(str(error)) from None
+        for line in look_lines(found):
+            self.log.info(line)
+
+
+_WATCH_DOC = """\
+Every minute: which windows must be published by now and are not, and why.
+
+- The same from outside, while Airflow is down: `tenantdags watch --once`.
+- Whether it still looks: `tenantdags watch --heartbeat-age`.
+- What to do with a page: `docs/on-call.md`.
+"""

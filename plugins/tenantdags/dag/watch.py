@@ -1,0 +1,77 @@
+"""The watchdog with Airflow's connections in hand: what the DAG `tenantdags_watch` and the command `watch` both do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenantdags.dag import world
+from tenantdags.model.plan import TablePlan
+from tenantdags.model.window import Window
+
+if TYPE_CHECKING:
+    from tenantdags.steps.alerts import Incident
+    from tenantdags.steps.blobs import Blobs
+    from tenantdags.steps.watch import Look, World
+
+API_SECONDS = 15.0  # what one question to Airflow may take, so that a hanging api-server holds up no page
+
+
+def look_once(root: Path, now: datetime | None = None) -> Look:
+    """One look at the whole fleet. Raises ConfigError, ConnectionMissing, LandingUnreachable or TableBehind."""
+    from tenantdags.steps.fleet import read_fleet, with_kept
+    from tenantdags.steps.ledger_file import read_ledger
+    from tenantdags.steps.watch import WHERE, look
+
+    blobs = platform_blobs(root, WHERE)
+    kept = read_ledger(blobs, WHERE)
+    fleet = with_kept(read_fleet(root), root, blobs, WHERE, kept.ledger.digests)
+    return look(fleet, kept, _world(blobs), now or datetime.now(UTC))
+
+
+def platform_blobs(root: Path, where: str) -> Blobs:
+    """What the platform remembers, without a plan: a monitor's question must not depend on tenant files."""
+    from tenantdags.steps.blobs import Blobs
+    from tenantdags.steps.fleet import landing_of
+
+    place = landing_of(root)
+    container = world.container_of(place.connection, place.container, where)
+    return Blobs(container, place.connection, first_wait=0.5, read_timeout=20)
+
+
+def _world(blobs: Blobs) -> World:
+    from tenantdags.steps.watch import WHERE, World
+
+    return World(
+        blobs=blobs,
+        published=partial(_published, blobs),
+        logged=_logged,
+        airflow=partial(world.airflow_api, WHERE, seconds=API_SECONDS),
+        tell=_tell,
+        recovered=lambda incidents: None,
+    )
+
+
+def _published(blobs: Blobs, plan: TablePlan, window: Window) -> bool:
+    from tenantdags.steps.landing import published_in
+
+    record = published_in(blobs, plan, window)
+    return record is not None and record.file.current is not None
+
+
+def _logged(plan: TablePlan, since: datetime) -> frozenset[tuple[str, str, datetime]]:
+    from tenantdags.steps import dbsql
+
+    rows = world.statements(plan, "watch").execute(dbsql.published_windows(plan), {"since": (since, "TIMESTAMP")}).rows
+    return frozenset((str(table), str(tenant), start) for table, tenant, start in rows)
+
+
+def _tell(incidents: Sequence[Incident]) -> None:
+    from tenantdags.dag.alerts import notify
+    from tenantdags.steps.alerts import page
+
+    for incident in incidents:
+        notify(incident.subject.routes, incident.event, page(incident).text)
