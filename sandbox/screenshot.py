@@ -21,8 +21,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from sandbox.airflow_api import wait_for
 from sandbox.airflow_home import Airflow
-from sandbox.demo import BROKEN, HOME
 from sandbox.services import ROOT, SandboxError
+from sandbox.stage import HOME
+from sandbox.trouble import BROKEN
 from sandbox.world import DEFAULT_RUN
 
 WIDTH, HEIGHT, LOW = 1440, 860, 500
