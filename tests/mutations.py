@@ -40,11 +40,11 @@ SCRIBBLES = (
 
 def of(text: str, rng: random.Random, per_place: int | None) -> Iterator[str]:
     """`per_place` mutations of each key and list item (None: all), and as many scribbles as the file has lines."""
-    data = yaml.safe_load(text)
+    data = yaml.load(text, Loader=yaml.CSafeLoader)
     for path in places(data):
         changes = [*_changes(path)]
         for change in changes if per_place is None else rng.sample(changes, per_place):
-            yield yaml.safe_dump(change(deepcopy(data)), sort_keys=False, allow_unicode=True)
+            yield yaml.dump(change(deepcopy(data)), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
     for _ in text.splitlines():
         yield _scribbled(text, rng)
 

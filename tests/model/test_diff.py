@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
 from tenantdags.model.changes import area_of, changes_between
-from tenantdags.model.configuration import read_configuration
+from tenantdags.model.configuration import Configuration, read_configuration
 from tenantdags.model.diff import compare
 from tenantdags.model.diff_json import to_json
 from tenantdags.model.diff_markdown import LIMIT, MARKER, to_markdown
@@ -80,10 +81,15 @@ def test_every_part_of_a_printed_plan_has_an_area():
     assert {part for part in parts if area_of(part)} == parts
 
 
+@cache
+def repository() -> Configuration:
+    return read_configuration(ROOT, "base", NOW.date())
+
+
 @pytest.mark.parametrize("case", [*cases("good"), *cases("bad")], ids=lambda case: case.name)
 def test_no_file_keeps_the_rest_from_being_told(case, tmp_path):
     head = read_configuration(project_of(case, tmp_path / "head"), "head", NOW.date())
-    base = read_configuration(ROOT, "base", NOW.date())
+    base = repository()
     for diff in (compare(base, head, NOW), compare(head, base, NOW)):
         texts = [write(diff) for write in WRITERS.values()]
 

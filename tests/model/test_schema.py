@@ -1,6 +1,7 @@
 """The schemas for editors: they take every good file, refuse what a schema can refuse, and explain every key."""
 
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,14 @@ def as_json(value):
     return value.isoformat() if isinstance(value, date) else value
 
 
+@cache
+def validator(kind: Kind, known: Known) -> Draft202012Validator:
+    return Draft202012Validator(schema(kind, known))
+
+
 def errors(kind: Kind, file: Path, known: Known) -> list[str]:
     data = as_json(parse(file.name, file.read_text()).data)
-    return [error.message for error in Draft202012Validator(schema(kind, known)).iter_errors(data)]
+    return [error.message for error in validator(kind, known).iter_errors(data)]
 
 
 def files(root: Path) -> list[tuple[Kind, Path]]:
