@@ -38,6 +38,8 @@ def section(rule: Rule) -> str:
     lines = [f"### {rule.id}: {rule.title}", "", rule.meaning, "", f"*Cure:* {rule.fix}", ""]
     if rule.told_by == "diff":
         lines += ["Told by `tenantdags diff`, which compares two revisions.", ""]
+    if rule.told_by == "contract check":
+        lines += ["Told by `tenantdags contract check`.", ""]
     lines += ["```yaml", *shown(rule.id), f"{rule.good}  # accepted", "```", ""]
     return "\n".join(lines)
 

@@ -35,7 +35,7 @@ from tenantdags.model.sqltype import SqlType
 from tenantdags.model.window import day_window
 from tenantdags.steps.columns import staged_schema
 from tenantdags.steps.extract import extract
-from tenantdags.steps.manifest import DriftLine, Manifest, SourceDrift, StreamCheck, SumTotal, Totals
+from tenantdags.steps.manifest import DriftLine, Manifest, Newest, SourceDrift, StreamCheck, SumTotal, Totals
 from tenantdags.steps.pii import PiiKey
 from tenantdags.steps.source import connect
 from tenantdags.steps.staging import Staging
@@ -165,6 +165,7 @@ def test_the_manifest_says_what_was_staged_and_what_the_source_said(server, stag
                 SumTotal(column="amount", by=("currency",), group=("EUR",), sum="10000000000000010.09"),
                 SumTotal(column="amount", by=("currency",), group=("USD",), sum="0.05"),
             ),
+            newest=Newest(column="updated_at", value="2026-11-20T23:00:00"),
         ),
         stream_checks=(StreamCheck(rule="customer_id_pattern", failing=0, rows=3),),
         warnings=("source columns outside the contract, not extracted: internal_note nvarchar(max)",),

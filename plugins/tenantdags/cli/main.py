@@ -6,6 +6,7 @@ import typer
 
 from tenantdags.cli.apply import apply
 from tenantdags.cli.check import check
+from tenantdags.cli.contract import app as contract
 from tenantdags.cli.diff import diff
 from tenantdags.cli.doctor import doctor
 from tenantdags.cli.history import history
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor, watch):
     app.command()(_command)
+app.add_typer(contract, name="contract")
 
 
 def main() -> None:

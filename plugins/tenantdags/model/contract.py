@@ -131,6 +131,7 @@ class Contract:
     runbook: str | None = None
     retention_days: int | None = None
     rights: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (scope, excluded columns)
+    status: str = "active"
     text: str = field(default="", repr=False, compare=False)  # the file's, to draft the next version from
 
     @property

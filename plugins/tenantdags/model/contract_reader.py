@@ -93,7 +93,8 @@ def read_contract(file: str, text: str, parent: Contract | None, targets: tuple[
         table=name, major=major, version=shape.version, file=file, name=shape.name, purpose=shape.description.purpose,
         grain=table.data_granularity_description, source_table=table.physical_name, mode=_mode(table, problems),
         columns=columns, window=window, checks=(*checks, *references), additive=_additive(table), owner=_owner(shape),
-        runbook=_runbook(shape), retention_days=retention, rights=rights, text=text,
+        runbook=_runbook(shape), retention_days=retention, rights=rights,
+        status=shape.status, text=text,
     )  # fmt: skip
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tenantdags.model import runs
 from tenantdags.model.changes import Change, changes_between
 from tenantdags.model.configuration import Configuration
+from tenantdags.model.contract import Contract
+from tenantdags.model.contract_diff import ContractChange, changes_of
 from tenantdags.model.diff_risks import risks
 from tenantdags.model.errors import Problem
 from tenantdags.model.needs import Need, needs_of
@@ -57,6 +59,17 @@ class PersonalColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedContract:
+    """A contract that says something else, or a new major version of it beside the highest one before."""
+
+    before: str  # orders@1
+    after: str
+    version_before: str
+    version_after: str
+    changes: tuple[ContractChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What one connection bears, before and after."""
 
@@ -87,6 +100,7 @@ class Diff:
     added: tuple[NewDag, ...]
     removed: tuple[str, ...]
     changed: tuple[ChangedDag, ...]
+    contracts: tuple[ChangedContract, ...]
     personal: tuple[PersonalColumn, ...]
     sessions: tuple[Load, ...]  # source sessions, at most at once; and runs starting in the busiest hour
     databricks: tuple[Load, ...]  # runs per day
@@ -118,6 +132,7 @@ def compare(base: Configuration, head: Configuration, now: datetime) -> Diff:
         added=tuple(_new(after[dag], now) for dag in sorted(after.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - after.keys())),
         changed=tuple(_changed(before, after, now)),
+        contracts=tuple(_contracts(before, after)),
         personal=_personal(before, after),
         sessions=_sessions(before, after, now),
         databricks=_databricks(before, after),
@@ -160,6 +175,24 @@ def _changed(before: Plans, after: Plans, now: datetime) -> Iterator[ChangedDag]
             told = (n.local_start for n in nexts) if nexts[0] != nexts[1] else (None, None)
             was, will = told
             yield ChangedDag(dag=dag, changes=changes, next_run_before=was, next_run_after=will)
+
+
+def _contracts(before: Plans, after: Plans) -> Iterator[ChangedContract]:
+    """Of those that plans are made of, by name."""
+    was, will = ({plan.contract.ref: plan.contract for plan in side.values()} for side in (before, after))
+    for ref in sorted(will):
+        older = was.get(ref) or _major_before(will[ref], [*was.values(), *will.values()])
+        changes = changes_of(older, will[ref]) if older else ()
+        if older and changes:
+            yield ChangedContract(
+                before=older.ref, after=ref, version_before=older.version, version_after=will[ref].version,
+                changes=changes,
+            )  # fmt: skip
+
+
+def _major_before(contract: Contract, known: Iterable[Contract]) -> Contract | None:
+    older = [c for c in known if c.table == contract.table and c.major < contract.major]
+    return max(older, key=lambda c: c.major, default=None)
 
 
 def _personal(before: Plans, after: Plans) -> tuple[PersonalColumn, ...]:

@@ -8,6 +8,7 @@ from functools import cache
 
 from tenantdags.model.configuration import Configuration
 from tenantdags.model.contract import Check
+from tenantdags.model.contract_diff import changes_of
 from tenantdags.model.document import Document, Path, parse
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.plan import TablePlan
@@ -174,6 +175,11 @@ def _moved(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
 
 def _contract_changed(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
     """Told once, in the contract, for all its tenants."""
+    broken = [change for change in changes_of(old.contract, new.contract) if change.effect == "breaking"]
+    if broken:
+        told = "; ".join(f"{change.about} {change.what}" for change in broken)
+        file = f"{new.contract.table}.v{new.contract.major + 1}.odcs.yaml"
+        yield "CFG919", ("version",), f"breaks readers ({told}); publish it as {file}, or take it back"
     was = {column.name: column.pii.handling for column in old.contract.columns if column.pii}
     for i, column in enumerate(new.contract.columns):
         handling = column.pii.handling if column.pii else "keep"

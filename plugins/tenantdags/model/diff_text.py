@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tenantdags.model.changes import Change
-from tenantdags.model.diff import BrokenTenant, ChangedDag, Diff, Load, NewDag, PersonalColumn
+from tenantdags.model.diff import BrokenTenant, ChangedContract, ChangedDag, Diff, Load, NewDag, PersonalColumn
 from tenantdags.model.needs import Need
 
 Section = tuple[str, list[str]]  # title, lines; a line that continues the one above is indented
@@ -47,6 +47,7 @@ def sections(diff: Diff) -> Iterator[Section]:
         ("DAGs added", [line for dag in diff.added for line in _new(dag)]),
         ("DAGs removed; what they loaded stays", list(diff.removed)),
         ("DAGs changed", list(_changed(diff.changed))),
+        ("Contracts changed, and what it does to readers", list(_contracts(diff.contracts))),
         ("Personal data that enters", list(map(_personal, diff.personal))),
         ("Load", [*map(_sessions, diff.sessions), *map(_databricks, diff.databricks)]),
         *((title, [_need(need) for need in diff.needed if need.who == who]) for who, title in WHO.items()),
@@ -105,6 +106,13 @@ def _change(change: Change) -> str:
     if change.before is None:
         return f"+ {name}{change.after}"
     return f"- {name}{change.before}" if change.after is None else f"{name}{change.before} → {change.after}{note}"
+
+
+def _contracts(changed: Iterable[ChangedContract]) -> Iterator[str]:
+    for contract in changed:
+        major = ", a new table beside it" if contract.before != contract.after else ""
+        yield f"{contract.before} {contract.version_before} → {contract.after} {contract.version_after}{major}"
+        yield from (f"  {change}" for change in contract.changes)
 
 
 def _personal(column: PersonalColumn) -> str:

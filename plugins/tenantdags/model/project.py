@@ -6,14 +6,14 @@ import errno
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 
 from tenantdags.model.between import Said, between_tenants, unknown_groups
 from tenantdags.model.contract import Contract
-from tenantdags.model.contract_file import FILE_NAME
+from tenantdags.model.contract_file import FILE_NAME, ContractFile
 from tenantdags.model.contract_reader import parent_ref, query_problems_of, read_contract, shape_of, target_of
 from tenantdags.model.document import MAX_BYTES, Document, Problems, parse, too_large
 from tenantdags.model.errors import ConfigError, Problem
@@ -150,19 +150,67 @@ def check_project(root: Path, today: date | None = None) -> Project:
     with _collected(problems):
         if tenant_files(root):
             problems.extend(unknown_groups(said, _groups(root)))
-    # of a file we refuse ourselves, the standard would only say the same in worse words
-    told = {problem.file for problem in problems}
-    for ref in contract_refs(root):
-        if _contract_file(ref) not in told:
-            problems.extend(standard_problems(*_contract_text(root, ref)))
-            with _collected(problems):  # a parent's problems are told as the parent's
-                problems.extend(query_problems_of(*_contract_text(root, ref), load_contract(root, ref)))
+    problems.extend(_deeper_problems(root, {problem.file for problem in problems}))
     wrong = {(problem.file, problem.line) for problem in problems}
     risks = _risks(root, said, today or datetime.now(UTC).date())
     warnings = tuple(sorted(risk for risk in risks if (risk.file, risk.line) not in wrong))
     if problems:
         raise ConfigError([*problems, *warnings])
     return Project(root, plans, warnings)
+
+
+def check_contracts(root: Path) -> tuple[tuple[Contract, ...], tuple[Problem, ...]]:
+    """(the contracts without a mistake, every problem and warning of all of them), tenants' files aside.
+
+    A contract nobody uses is a warning, unless a tenant file cannot be read and so may use it.
+    """
+    root = Path(root)
+    problems = list(_unused_contract_problems(root))
+    problems.extend(_deeper_problems(root, {problem.file for problem in problems}))
+    wrong = {problem.file for problem in problems}
+    used, contracts = used_contracts(root), list[Contract]()
+    for ref in contract_refs(root):
+        with suppress(ConfigError):  # its own problems are told, and those of its parent as the parent's
+            contract, document = load_contract(root, ref), shape_of(*_contract_text(root, ref))[0]
+            if _contract_file(ref) not in wrong:
+                contracts.append(contract)
+                problems.extend(contract_risks(document, contract))
+                problems.extend(_unused(document, ref) if used is not None and not used.get(ref) else ())
+    return tuple(contracts), tuple(sorted(set(problems)))
+
+
+def _unused(document: Document, ref: str) -> Iterator[Problem]:
+    text = f"no tenant uses {ref}; name it in a tenant file, or delete it when nobody reads its table any more"
+    yield replace(document.problem("CFG917", (), text), severity="warning")
+
+
+def used_contracts(root: Path) -> dict[str, list[str]] | None:
+    """The tenants by each contract that they load, or that one of those names; None when not all is known."""
+    found: dict[str, list[str]] = {}
+    for tenant in tenant_files(root):
+        try:
+            refs = {table.contract for table in _tenant(root, tenant, None)[1].tables.values()}
+            refs |= {ref for r in refs if (ref := _parent_of(root, r))}
+            refs |= {ref for r in refs for ref in _referred_by(root, r)}
+        except ConfigError:
+            return None
+        for ref in refs:
+            found.setdefault(ref, []).append(tenant)
+    return found
+
+
+def _deeper_problems(root: Path, told: set[str]) -> list[Problem]:
+    """What only people ask for: the ODCS standard and the SQL of rules, of the contracts that are not yet refused.
+
+    Of a file we refuse ourselves, the standard would only say the same in worse words.
+    """
+    problems: list[Problem] = []
+    for ref in contract_refs(root):
+        if _contract_file(ref) not in told:
+            problems.extend(standard_problems(*_contract_text(root, ref)))
+            with _collected(problems):  # a parent's problems are told as the parent's
+                problems.extend(query_problems_of(*_contract_text(root, ref), load_contract(root, ref)))
+    return problems
 
 
 def _risks(root: Path, said: Iterable[Said], today: date) -> Iterator[Problem]:
@@ -207,19 +255,22 @@ def contract_refs(root: Path) -> list[str]:
 
 def load_contract(root: Path, ref: str) -> Contract:
     """The contract of `orders@1`. Raises ConfigError; FileNotFoundError when there is no such file."""
-    file, text = _contract_text(root, ref)
+    return contract_of(root, ref, *_contract_text(root, ref))
+
+
+def contract_of(root: Path, ref: str, file: str, text: str) -> Contract:
+    """The contract that `text` is, wherever it comes from; what it names are the contracts of `root`."""
     document, shape = shape_of(file, text)
     parent = parent_ref(shape)
     why = _unfit_parent(root, ref, parent) if parent else None
     if why:
         raise ConfigError([document.problem("CFG127", _place_of_parent(document), f"contract {parent!r} {why}")])
-    targets = _targets(root, ref)
+    targets = _targets(root, ref, document, shape)
     return read_contract(file, text, load_contract(root, parent) if parent else None, targets)
 
 
-def _targets(root: Path, ref: str) -> tuple[Target, ...]:
+def _targets(root: Path, ref: str, document: Document, shape: ContractFile) -> tuple[Target, ...]:
     """The contracts that this one's relationships name. Raises ConfigError for one that is missing or broken."""
-    document, shape = shape_of(*_contract_text(root, ref))
     problems, found = Problems(document), []
     for named, place in named_contracts(shape).items():
         if named == ref:

@@ -13,6 +13,7 @@ from tenantdags.model.tenant import Override, Tenant
 from tenantdags.model.thresholds import described, lets_more_through
 
 MANY_YEARS = 3
+_LOADED = ("active", "deprecated")  # a deprecated version is loaded until its readers have moved
 
 
 def contract_risks(document: Document, contract: Contract) -> Iterator[Problem]:
@@ -30,9 +31,12 @@ def contract_risks(document: Document, contract: Contract) -> Iterator[Problem]:
 def tenant_risks(
     document: Document, tenant: Tenant, contracts: Mapping[str, Contract], today: date
 ) -> Iterator[Problem]:
-    """Gates that a tenant lowers, references it cannot check, and beginnings that lie years back."""
+    """Contracts that are drafts, gates that a tenant lowers, references it cannot check, beginnings years back."""
     for table, said in tenant.tables.items():
         contract = contracts.get(said.contract)
+        if contract and contract.status not in _LOADED:
+            text = f"the status of {said.contract} is {contract.status}; review it and set it to active"
+            yield _warning(document, "CFG918", ("tables", table, "contract"), text)
         for check in contract.checks if contract else ():
             if check.kind == "reference" and (parent := parent_table(check)) not in tenant.tables:
                 text = f"{said.contract} refers to {parent}, which this tenant does not load: {check.id} is not checked"

@@ -11,14 +11,16 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`good` is what the file says once it is right. Rules that compare two revisions are told by `diff` alone."""
+    """`good` is what the file says once it is right. Rules that compare two revisions are told by `diff` alone, those
+    about contracts without their tenants by `contract check`.
+    """
 
     id: str
     title: str
     meaning: str
     fix: str
     good: str
-    told_by: Literal["check", "diff"] = "check"
+    told_by: Literal["check", "diff", "contract check"] = "check"
 
     @property
     def severity(self) -> Literal["error", "warning"]:
@@ -1037,6 +1039,30 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "A contract refers to a table that this tenant does not load, so there is nothing to compare with.",
             "Load the other table too, or take it knowingly.",
             "orders: {contract: orders@1}",
+        ),
+        Rule(
+            "CFG917",
+            "Contract nobody uses",
+            "No tenant names it, and no contract that one names refers to it: what it says holds for nothing.",
+            "Name it in a tenant file, or delete it when nobody reads its table any more.",
+            "orders: {contract: orders@1}",
+            told_by="contract check",
+        ),
+        Rule(
+            "CFG918",
+            "Contract that is not active",
+            "Its status says that it is only proposed or a draft, or that it is retired, and a tenant loads it.",
+            "Review it and set its status to active, or load another.",
+            "status: active",
+        ),
+        Rule(
+            "CFG919",
+            "Breaking change within a major version",
+            "Readers of the table would get an error or other values than before; `tenantdags contract diff` gives the "
+            "reason of each change.",
+            "Take it back, or publish it as a new major version beside the old one.",
+            "version: 2.0.0",
+            told_by="diff",
         ),
     ),
 }
