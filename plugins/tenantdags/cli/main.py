@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from tenantdags.cli.apply import apply
+from tenantdags.cli.backfill import backfill
 from tenantdags.cli.check import check
 from tenantdags.cli.contract import app as contract
 from tenantdags.cli.diff import diff
@@ -28,6 +29,7 @@ app = typer.Typer(
 for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor, watch):
     app.command()(_command)
 app.add_typer(contract, name="contract")
+app.add_typer(backfill, name="backfill")
 
 
 def main() -> None:

@@ -32,7 +32,18 @@ from sqlalchemy.exc import OperationalError
 
 from tenantdags.dag.run import SUMMARISE, SUMMARY
 from tenantdags.dag.timetable import TenantTimetable
-from tenantdags.model.backfill import Again, Backfill, Bound, Request, Target, bounds, decide, refusals, to_lines
+from tenantdags.model.backfill import (
+    Again,
+    Backfill,
+    Bound,
+    Request,
+    Target,
+    bounds,
+    decide,
+    refusals,
+    to_lines,
+    usable_reason,
+)
 from tenantdags.model.errors import WindowRefused
 from tenantdags.model.fields import suggestion
 
@@ -49,6 +60,7 @@ def backfill(args: Namespace) -> None:
     """Exits with 0 when every window succeeded, with 1 when one failed or nothing was done."""
     _quieten()
     first, last = _bounds(args)
+    request = Request(by=getuser(), reason=_reason(args))
     with create_session() as session:
         targets = _targets(args, session, _selected(args, session))
     decided = _decided(args, targets, first, last)
@@ -58,7 +70,7 @@ def backfill(args: Namespace) -> None:
         print("dry run: nothing was made")
         return
     _confirm(args, decided)
-    made = _make_all(args, decided)
+    made = _make_all(args, decided, request)
     if args.no_wait:
         print("not waiting; `tenantdags backfill status` shows how far they are")
     elif not _wait(made):
@@ -76,6 +88,13 @@ def _quieten() -> None:
 def _bounds(args: Namespace) -> tuple[Bound, Bound]:
     try:
         return bounds(args.start_date, args.end_date)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _reason(args: Namespace) -> str | None:
+    try:
+        return usable_reason(args.reason) if args.reason is not None else None
     except ValueError as error:
         raise SystemExit(str(error)) from None
 
@@ -198,12 +217,12 @@ def _confirm(args: Namespace, decided: Sequence[Backfill]) -> None:
         raise SystemExit("nothing was made")
 
 
-def _make_all(args: Namespace, decided: Sequence[Backfill]) -> dict[int, Backfill]:
+def _make_all(args: Namespace, decided: Sequence[Backfill], request: Request) -> dict[int, Backfill]:
     """The backfills by Airflow's id of each."""
     made: dict[int, Backfill] = {}
     for each in decided:
         try:
-            made[_make(args, each)] = each
+            made[_make(args, each, request)] = each
         except (AirflowException, NoBackfillRunsToCreate, OperationalError) as error:
             said = error.orig if isinstance(error, OperationalError) else error  # without the statement
             done = f"; made before it: {', '.join(map(str, made))}" if made else ""
@@ -212,16 +231,15 @@ def _make_all(args: Namespace, decided: Sequence[Backfill]) -> dict[int, Backfil
     return made
 
 
-def _make(args: Namespace, each: Backfill) -> int:
-    user = getuser()
+def _make(args: Namespace, each: Backfill, request: Request) -> int:
     found = _create_backfill(
         dag_id=each.target.dag_id,
         from_date=each.first,
         to_date=each.last,
         max_active_runs=args.max_active_runs,
         reverse=args.run_backwards,
-        dag_run_conf=Request(by=user, reason=args.reason).to_conf(),
-        triggering_user_name=user,
+        dag_run_conf=request.to_conf(),
+        triggering_user_name=request.by,
         reprocess_behavior=ReprocessBehavior(each.again),
         run_on_latest_version=True,
     )

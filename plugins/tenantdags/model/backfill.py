@@ -93,6 +93,16 @@ def _date(text: str) -> date:
     return date(year, month, day)
 
 
+def usable_reason(text: str) -> str:
+    """The reason as one line. Raises ValueError for one that tells nothing."""
+    line = " ".join(text.split())
+    if not re.search(r"\w\w", line) or not line.isprintable():
+        raise ValueError("say in words why; the reason stands in every run and its QA summary")
+    if len(line) > _LONGEST:
+        raise ValueError(f"the reason has {len(line)} letters; {_LONGEST} must do")
+    return line
+
+
 def bounds(start: str, end: str) -> tuple[Bound, Bound]:
     """Both dates, the end not before the start. Raises ValueError."""
     first, last = bound(start), bound(end)

@@ -137,6 +137,12 @@ class AirflowApi:
         """Task instances of one run, or of all. The query is the API's: state, pool (lists), start_date_gte …"""
         return self._all(f"{_run(dag_id, run_id)}/taskInstances", "task_instances", TaskInstance.from_json, query)
 
+    def newest_tasks(self, dag_id: str, count: int, **query: Any) -> tuple[TaskInstance, ...]:
+        """The `count` (at most 100) task instances of the DAG that began last."""
+        query = {"order_by": "-start_date", "limit": count, **query}
+        raw = self.call("GET", f"{_run(dag_id, ANY)}/taskInstances", query=query)
+        return self._parsed(lambda raw: tuple(map(TaskInstance.from_json, raw["task_instances"])), raw)
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         """The value that a task pushed, as JSON; None when it pushed none."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"

@@ -1,0 +1,280 @@
+"""`tenantdags backfill`: windows of a date range through Airflow's API, with brakes; and what became of it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tenantdags.cli.choice import TenantOption, chosen
+from tenantdags.cli.options import ProjectOption, refuse, root_of
+from tenantdags.model.backfill import (
+    Again,
+    Backfill,
+    Bound,
+    Request,
+    bounds,
+    decide,
+    refusals,
+    to_lines,
+    usable_reason,
+)
+from tenantdags.model.errors import AirflowError, RunError
+from tenantdags.model.plan import TablePlan
+
+if TYPE_CHECKING:
+    from tenantdags.steps.airflow_api import AirflowApi
+    from tenantdags.steps.backfill import Active
+    from tenantdags.steps.statements import Statements
+
+LOOK_AGAIN = 5.0  # seconds
+
+backfill = typer.Typer(
+    help="Load the windows of a date range again, or for the first time: tells what it would take; with --yes, does it."
+)
+
+Whose = Annotated[str | None, typer.Option("--tenant", help="Whose windows.")]
+TableOfIt = Annotated[str | None, typer.Option("--table", help="One table of the tenant. Default: its event tables.")]
+Start = Annotated[str | None, typer.Option("-s", "--start-date", help="The first day, in the tenant's time zone.")]
+End = Annotated[str | None, typer.Option("-e", "--end-date", help="The last day, included.")]
+Reason = Annotated[str | None, typer.Option(help="Why, in words; it stands in every run and its QA summary.")]
+Failed = Annotated[bool, typer.Option("--rerun-failed-tasks", help="Also the windows whose run failed.")]
+Reset = Annotated[bool, typer.Option("--reset-dagruns", help="Also the windows whose run succeeded.")]
+Backwards = Annotated[bool, typer.Option("-B", "--run-backwards", help="The newest window first.")]
+AtOnce = Annotated[int | None, typer.Option("--max-active-runs", help="Windows at once. Default: what the tenant may.")]
+AnyTime = Annotated[bool, typer.Option("--outside-hours", help="Begin at once, whatever the tenant's backfill.hours.")]
+Paused = Annotated[bool, typer.Option("--while-paused", help="Queue the runs of a paused DAG until it is unpaused.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without it, nothing is changed.")]
+Id = Annotated[int, typer.Argument(help="The backfill's number, as `tenantdags backfill status` tells it.")]
+
+
+@backfill.callback(invoke_without_command=True)
+def create(
+    context: typer.Context,
+    start: Start = None,
+    end: End = None,
+    tenant: Whose = None,
+    table: TableOfIt = None,
+    reason: Reason = None,
+    rerun_failed: Failed = False,
+    reset: Reset = False,
+    backwards: Backwards = False,
+    at_once: AtOnce = None,
+    outside_hours: AnyTime = False,
+    while_paused: Paused = False,
+    no_wait: NoWait = False,
+    yes: Yes = False,
+    project: ProjectOption = None,
+) -> None:
+    """Load the windows of a date range again, or for the first time, with brakes: tells first, acts with --yes."""
+    if context.invoked_subcommand:
+        return
+    first, last = _bounds(start, end)
+    plans = _plans(chosen(root_of(project), _named(tenant), table), table)
+    request = Request(by=getpass.getuser(), reason=_reason(reason), outside_hours=outside_hours)
+    again: Again = "completed" if reset else "failed" if rerun_failed else "none"
+    if no_wait and len(plans) > 1:
+        raise refuse("several tables go one after the other, so somebody has to wait; name one with --table")
+    with _errors_shown():
+        api = _airflow()
+        decided = _decided(plans, first, last, again, at_once, backwards, while_paused, outside_hours, api)
+        if not yes:
+            typer.echo("nothing was made; --yes does it")
+            return
+        failed = sum(_run(each, plan, request, at_once, backwards, no_wait, api) for plan, each in decided)
+    if failed:
+        raise typer.Exit(1)
+
+
+@backfill.command()
+def status(tenant: TenantOption = None) -> None:
+    """Tell every backfill that has not ended, and how far it is."""
+    from tenantdags.steps.backfill import active
+
+    with _errors_shown():
+        found = [each for each in active(_airflow()) if tenant in (None, each.tenant)]
+    for each in found:
+        typer.echo(_told(each))
+    if not found:
+        typer.echo("no backfill is running")
+
+
+@backfill.command()
+def pause(number: Id) -> None:
+    """Let a backfill start no further window; the windows that have begun are finished."""
+    with _errors_shown():
+        found = _airflow().pause_backfill(number)
+    typer.echo(f"backfill {number} of {found.dag_id} is paused; `tenantdags backfill resume {number}` lets it go on")
+
+
+@backfill.command()
+def resume(number: Id) -> None:
+    """Let a paused backfill go on."""
+    with _errors_shown():
+        found = _airflow().pause_backfill(number, paused=False)
+    typer.echo(f"backfill {number} of {found.dag_id} goes on")
+
+
+@backfill.command()
+def cancel(number: Id, yes: Yes = False) -> None:
+    """End a backfill: the windows that wait fail and keep what readers see, those that have begun are finished."""
+    from tenantdags.steps.backfill import Active, runs_of
+
+    with _errors_shown():
+        api = _airflow()
+        found = api.backfill(number)
+        typer.echo(_told(Active(found, runs_of(api, found))))
+        if not yes:
+            typer.echo(f"nothing was changed; `tenantdags backfill cancel {number} --yes` ends it")
+            return
+        api.cancel_backfill(number)
+    typer.echo(f"backfill {number} is ended; the same dates with --rerun-failed-tasks take up what is left")
+
+
+def _decided(
+    plans: Sequence[TablePlan], first: Bound, last: Bound, again: Again, at_once: int | None, backwards: bool,
+    while_paused: bool, outside_hours: bool, api: AirflowApi,
+) -> list[tuple[TablePlan, Backfill]]:  # fmt: skip
+    """What will be made, told; all or nothing: with one reason against one of them, all reasons are told."""
+    from tenantdags.steps.backfill import active, over_caps, target_of
+
+    now, others, pools = datetime.now(UTC), active(api), api.pools()
+    decided: list[tuple[TablePlan, Backfill]] = []
+    errors: list[RunError] = []
+    for plan in plans:
+        try:
+            each = decide(target_of(plan, first, last, api), first, last, again)
+            errors += refusals(each, now, while_paused=while_paused, published=_published(plan, while_paused))
+            errors += over_caps(plan, at_once or plan.backfill.max_active_runs, others, pools)
+            decided.append((plan, each))
+        except RunError as error:
+            errors.append(error)
+    if errors:
+        raise refuse("\n".join([*map(str, errors), "nothing was made"]))
+    for plan, each in decided:
+        _tell(plan, each, at_once or plan.backfill.max_active_runs, backwards, outside_hours, now, api)
+    if not any(each.made for _, each in decided):
+        raise refuse("nothing to do; --rerun-failed-tasks and --reset-dagruns run windows again")
+    return [(plan, each) for plan, each in decided if each.made]
+
+
+def _published(plan: TablePlan, while_paused: bool) -> frozenset[datetime]:
+    """Only who hands a paused DAG on to behind what was loaded already has to know it."""
+    if not while_paused:
+        return frozenset()
+    from tenantdags.steps import publish_log
+
+    found = publish_log.read(plan, _statements(plan))
+    return frozenset(row.fact.window_start for row in found)
+
+
+def _tell(
+    plan: TablePlan, each: Backfill, at_once: int, backwards: bool, outside_hours: bool, now: datetime, api: AirflowApi
+) -> None:
+    from tenantdags.steps.backfill import Past, expected, expected_lines, past_of
+
+    try:
+        past = past_of(plan, api, _statements(plan))
+    except (RunError, AirflowError) as error:
+        typer.echo(f"what it will take is not known: {error}", err=True)
+        past = Past()
+    will = expected_lines(expected(each, past, at_once), plan, now, outside_hours=outside_hours)
+    lines = [*to_lines(each, at_once, backwards), *will]
+    typer.echo("\n".join(lines))
+
+
+def _run(
+    each: Backfill, plan: TablePlan, request: Request, at_once: int | None, backwards: bool, no_wait: bool,
+    api: AirflowApi,
+) -> int:  # fmt: skip
+    """The number of windows that failed."""
+    from tenantdags.steps.backfill import follow, make
+
+    made = make(each, request, at_once or plan.backfill.max_active_runs, backwards, api)
+    typer.echo(f"{plan.dag_id}: backfill {made.id} made")
+    if no_wait:
+        typer.echo("not waiting; `tenantdags backfill status` tells how far it is")
+        return 0
+    try:
+        failed = follow(made, each, api, typer.echo, lambda: time.sleep(LOOK_AGAIN))
+    except KeyboardInterrupt:
+        typer.echo("\nstopped waiting; the backfill goes on, and the same command takes up what it has not made yet")
+        raise typer.Exit(1) from None
+    typer.echo(f"{plan.dag_id}: {len(each.made) - failed} succeeded, {failed} failed")
+    return failed
+
+
+def _told(each: Active) -> str:
+    """`backfill 7  acme__orders  2026-10-31 23:00Z to …  7 windows: 3 succeeded, 4 queued; anna: rates were wrong`."""
+    found = each.backfill
+    request = Request.from_conf(found.conf)
+    span = f"{found.first:%Y-%m-%dT%HZ} to {found.last:%Y-%m-%dT%HZ}"
+    why = f"; {request.by or 'somebody'}: {request.reason}" if request.reason else ""
+    state = " (ended)" if found.completed_at else " (paused)" if found.paused else ""
+    return f"backfill {found.id}{state}  {found.dag_id}  {span}  {each.counted()}{why}"
+
+
+def _bounds(start: str | None, end: str | None) -> tuple[Bound, Bound]:
+    if not start or not end:
+        raise refuse("say from when to when: -s 2026-11-01 -e 2026-11-07")
+    try:
+        return bounds(start, end)
+    except ValueError as error:
+        raise refuse(str(error)) from None
+
+
+def _named(tenant: str | None) -> str:
+    if tenant is None:
+        raise refuse("say whose windows: --tenant acme, and --table orders for one table")
+    return tenant
+
+
+def _reason(reason: str | None) -> str:
+    if reason is None:
+        raise refuse('say why: --reason "…" stands in every run and its QA summary')
+    try:
+        return usable_reason(reason)
+    except ValueError as error:
+        raise refuse(str(error)) from None
+
+
+def _plans(plans: Sequence[TablePlan], table: str | None) -> Sequence[TablePlan]:
+    """Of a tenant's tables the snapshots are left out; one that is named is told why it cannot be."""
+    if table is not None:
+        return plans
+    for plan in plans:
+        if plan.contract.mode != "event":
+            typer.echo(f"{plan.dag_id}: left out, a snapshot table")
+    found = [plan for plan in plans if plan.contract.mode == "event"]
+    if not found:
+        raise refuse("none of them can be backfilled")
+    return found
+
+
+def _airflow() -> AirflowApi:
+    # Airflow reads it at import; what its clients log of a failure, our errors say better
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
+    from tenantdags.dag import world
+
+    return world.airflow_api("backfill")
+
+
+def _statements(plan: TablePlan) -> Statements:
+    from tenantdags.dag import world
+
+    return world.statements(plan, "backfill")
+
+
+@contextmanager
+def _errors_shown() -> Iterator[None]:
+    try:
+        yield
+    except (RunError, AirflowError) as error:
+        raise refuse(str(error)) from None

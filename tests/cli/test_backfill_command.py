@@ -1,0 +1,321 @@
+"""`tenantdags backfill`: what it tells before it acts, what it refuses, and what it asks Airflow for."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tenantdags.cli import backfill as command
+from tenantdags.cli.main import app
+from tenantdags.model.errors import AirflowUnreachable, DatabricksSubmit
+from tenantdags.steps import publish_log
+from tenantdags.steps.airflow_answers import TaskInstance
+from tenantdags.steps.publish_log import LogRow
+from tenantdags.steps.published import Generation
+from tests.cli.fake_airflow import BERLIN, NOW, FakeAirflow, dag, run
+
+ROOT = Path(__file__).parents[2]
+ORDERS = ("--tenant", "acme", "--table", "orders", "--reason", "rates were wrong")
+SLEEP = "tenantdags.cli.backfill.time.sleep"
+WEEK = ("-s", "2026-11-01", "-e", "2026-11-07")
+
+
+class Clock(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return NOW.astimezone(tz)
+
+
+@pytest.fixture
+def project(tmp_path):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "include/contracts", tmp_path / "include/contracts")
+    return tmp_path
+
+
+@pytest.fixture
+def airflow(monkeypatch) -> FakeAirflow:
+    made = FakeAirflow(*(dag(f"acme__{table}") for table in ("customers", "orders", "order_lines")))
+    monkeypatch.setattr(command, "_airflow", lambda: made)
+    monkeypatch.setattr(command, "datetime", Clock)
+    monkeypatch.setattr(SLEEP, lambda _: None)
+    monkeypatch.setattr(command, "_statements", lambda _: None)
+    monkeypatch.setattr(publish_log, "read", lambda plan, statements: ())
+    return made
+
+
+def say(project: Path, *words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["backfill", *words, "--project", str(project)])
+    return done.exit_code, done.output
+
+
+def midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=BERLIN)
+
+
+def published(day: str, rows: int, generation: int = 1) -> LogRow:
+    fact = Generation(
+        generation=generation, load_id="l", append_id="a", rows=rows, as_of_date=datetime.fromisoformat(day).date(),
+        window_start=midnight(day), contract_version="1.0.0", run_id="r", published_at=NOW,
+    )  # fmt: skip
+    return LogRow(fact, NOW)
+
+
+def task(run_id: str, task_id: str, begun: datetime, seconds: float) -> TaskInstance:
+    return TaskInstance(
+        dag_id="acme__orders", run_id=run_id, task_id=task_id, state="success", try_number=1, max_tries=1, pool="p",
+        scheduled_at=None, queued_at=None, started_at=begun, ended_at=begun + timedelta(seconds=seconds),
+        seconds=seconds,
+    )  # fmt: skip
+
+
+def test_without_yes_it_tells_what_it_would_take_and_makes_nothing(project, airflow, monkeypatch):
+    rows = (published("2026-11-01", 100), published("2026-11-01", 300, 2), published("2026-11-02", 200))
+    monkeypatch.setattr(publish_log, "read", lambda plan, statements: rows)
+    airflow.tasks = [task("r1", "extract", NOW, 60), task("r1", "summarise", NOW + timedelta(seconds=118), 2)]
+
+    code, said = say(project, *ORDERS, *WEEK)
+
+    assert (code, airflow.asked) == (0, [])
+    assert said == (
+        "acme__orders: 7 windows, 2026-11-01 to 2026-11-07 of Europe/Berlin, 2 at once, the oldest first\n"
+        "  from 2026-10-31T23:00:00Z to 2026-11-06T23:00:00Z\n"
+        "  expected: 1,750 rows, 7.0 minutes of the source, 7 Databricks runs; about 7.0 minutes\n"
+        "  brakes: 1 extract at once of all backfills through mssql_shared1; scheduled runs go first\n"
+        "nothing was made; --yes does it\n"
+    )
+
+
+def test_what_it_takes_may_not_be_known(project, airflow, monkeypatch):
+    def away(plan, statements):
+        raise DatabricksSubmit("acme orders backfill", "the SQL statement API did not answer.", "Look.")
+
+    monkeypatch.setattr(publish_log, "read", away)
+    code, said = say(project, *ORDERS, *WEEK)
+
+    assert code == 0
+    assert "what it will take is not known: acme orders backfill: databricks.submit: the SQL statement API" in said
+    assert "  expected: rows not known (nothing is published yet), time at the source not known, 7 Data" in said
+
+
+def test_the_hours_of_the_tenant_are_told(project, airflow):
+    with (project / "config/tenants/acme.yaml").open("a") as file:
+        file.write('backfill: {hours: "22:00-05:00"}\n')
+
+    assert (
+        "  begins at 2026-11-25T21:00:00Z: backfill.hours are 22:00-05:00 Europe/Berlin\n"
+        in say(project, *ORDERS, *WEEK)[1]
+    )
+    assert "begins at" not in say(project, *ORDERS, *WEEK, "--outside-hours")[1]
+
+
+def test_with_yes_it_makes_one_backfill_and_follows_it(project, airflow, monkeypatch):
+    monkeypatch.setattr(SLEEP, lambda _: airflow.end("success", "failed", "success"))
+    airflow.xcoms["backfill__2026-11-02"] = {"line": "acme orders 2026-11-02 RED quality.pk_unique"}
+
+    code, said = say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-03", "--yes")
+
+    ((_, body),) = airflow.asked
+    assert code == 1
+    assert said.splitlines()[4:] == [
+        "acme__orders: backfill 1 made",
+        "1/3 acme__orders 2026-11-01 success in 30 s",
+        "2/3 acme__orders 2026-11-02 failed in 30 s: acme orders 2026-11-02 RED quality.pk_unique",
+        "3/3 acme__orders 2026-11-03 success in 30 s",
+        "acme__orders: 2 succeeded, 1 failed",
+    ]
+    assert body["dag_run_conf"]["tenantdags"]["reason"] == "rates were wrong"
+    assert (body["max_active_runs"], body["reprocess_behavior"], body["run_backwards"]) == (2, "none", False)
+
+
+def test_the_tables_of_a_tenant_go_one_after_the_other(project, airflow, monkeypatch):
+    monkeypatch.setattr(SLEEP, lambda _: airflow.end("success"))
+    words = ("--tenant", "acme", "--reason", "rates were wrong", "-s", "2026-11-01", "-e", "2026-11-01", "--yes")
+
+    code, said = say(project, *words)
+
+    assert (code, len(airflow.asked)) == (0, 2)
+    lines = said.splitlines()
+    assert lines[0] == "acme__customers: left out, a snapshot table"
+    order = [line for line in lines if "made" in line or "succeeded" in line]
+    assert order == [
+        "acme__orders: backfill 1 made", "acme__orders: 1 succeeded, 0 failed",
+        "acme__order_lines: backfill 2 made", "acme__order_lines: 1 succeeded, 0 failed",
+    ]  # fmt: skip
+
+
+def test_the_same_command_again_takes_up_what_is_left(project, airflow):
+    for day, state in (("2026-11-01", "success"), ("2026-11-02", "failed")):
+        airflow.all_runs.append(run("acme__orders", midnight(day), state))
+    words = (*ORDERS, "-s", "2026-11-01", "-e", "2026-11-03", "--yes", "--no-wait", "--rerun-failed-tasks")
+
+    code, said = say(project, *words)
+
+    assert code == 0
+    assert "acme__orders: 2 windows, " in said
+    assert "  left as they are, for they were run already: 2026-11-01\n" in said
+    assert airflow.asked[0][1]["reprocess_behavior"] == "failed"
+
+
+def test_an_airflow_that_goes_away_is_waited_for(project, airflow, monkeypatch):
+    def away() -> None:
+        raise AirflowUnreachable("http://airflow", "no answer: ConnectError.", "Start it.")
+
+    def back() -> None:
+        airflow.before_answer = lambda: None
+        airflow.end("success")
+
+    rounds = iter([lambda: setattr(airflow, "before_answer", away), lambda: None, back])
+    monkeypatch.setattr(SLEEP, lambda _: next(rounds)())
+    code, said = say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-01", "--yes")
+
+    assert code == 0
+    assert said.count("no answer: ConnectError. Asking again; the backfill does not depend on it.") == 1
+
+
+def test_an_interrupt_leaves_the_backfill(project, airflow, monkeypatch):
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SLEEP, interrupt)
+    code, said = say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-01", "--yes")
+
+    assert code == 1
+    assert said.endswith(
+        "stopped waiting; the backfill goes on, and the same command takes up what it has not made yet\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (WEEK[:2], "say from when to when: -s 2026-11-01 -e 2026-11-07"),
+        (("-s", "2026-02-30", "-e", "2026-03-01"), "2026-02-30 does not exist: February 2026 has 28 days"),
+        (
+            ("-s", "2026-11-07", "-e", "2026-11-01"),
+            "the start 2026-11-07 lies after the end 2026-11-01; both belong to the backfill",
+        ),
+        (WEEK, "say whose windows: --tenant acme, and --table orders for one table"),
+        ((*WEEK, "--tenant", "acmee"), "no tenant 'acmee', did you mean 'acme'?"),
+        ((*WEEK, "--tenant", "acme", "--table", "order"), "acme has no table 'order', did you mean 'orders'?"),
+        ((*WEEK, "--tenant", "acme"), 'say why: --reason "…" stands in every run and its QA summary'),
+        (
+            (*WEEK, "--tenant", "acme", "--reason", "-"),
+            "say in words why; the reason stands in every run and its QA summary",
+        ),
+        (
+            (*WEEK, "--tenant", "acme", "--reason", "rates were wrong", "--no-wait"),
+            "several tables go one after the other, so somebody has to wait; name one with --table",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant(project, airflow, words, said):
+    code, told = say(project, *words)
+
+    assert (code, told.splitlines()[-1], airflow.asked) == (1, said, [])
+
+
+def test_a_snapshot_table_is_refused(project, airflow):
+    code, said = say(project, "--tenant", "acme", "--table", "customers", "--reason", "rates were wrong", *WEEK)
+
+    assert code == 1
+    assert said.startswith("acme__customers: config.invalid: a snapshot table cannot be backfilled")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"paused": True}, "the DAG is paused, so its runs would stay queued."),
+        ({"stale": True}, "the DAG is stale: its loader fails. Remedy: `tenantdags check` tells why."),
+        (
+            {"next_start": midnight("2026-11-05")},
+            "the scheduler has come to 2026-11-05 and runs it, and what follows, by itself. "
+            "Remedy: End with 2026-11-04.",
+        ),
+    ],
+)
+def test_a_dag_that_would_not_run_it(project, airflow, changes, said):
+    airflow._dags["acme__orders"] = dag("acme__orders", **changes)
+
+    code, told = say(project, *ORDERS, *WEEK, "--yes")
+
+    assert (code, airflow.asked) == (1, [])
+    assert told.startswith(f"acme__orders: config.invalid: {said}")
+    assert told.endswith("nothing was made\n")
+
+
+def test_a_dag_that_airflow_lacks(project, airflow):
+    del airflow._dags["acme__orders"]
+
+    assert say(project, *ORDERS, *WEEK)[1].startswith("acme__orders: config.invalid: Airflow has no such DAG.")
+
+
+def test_a_live_window_is_refused_also_that_of_a_run_by_hand(project, airflow):
+    by_hand = run("acme__orders", midnight("2026-11-24"), "running", run_type="manual", logical_date=None)
+    airflow.all_runs = [
+        run("acme__orders", midnight("2026-11-02"), "running"),
+        dataclasses.replace(by_hand, conf={"window": "2026-11-05"}),
+    ]
+
+    assert "2026-11-02, 2026-11-05 have a run that is not finished." in say(project, *ORDERS, *WEEK)[1]
+
+
+def test_a_running_backfill_of_the_table_is_refused_and_one_of_the_tenant_counts(project, airflow):
+    say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-02", "--yes", "--no-wait")
+    lines = ("--tenant", "acme", "--table", "order_lines", "--reason", "rates were wrong")
+
+    same = say(project, *ORDERS, "-s", "2026-11-05", "-e", "2026-11-06")[1]
+    other = say(project, *lines, "-s", "2026-11-05", "-e", "2026-11-06")[1]
+
+    assert "backfill 1 of this DAG is not finished, and Airflow runs one at a time." in same
+    assert other == (
+        "acme__order_lines: config.invalid: backfill 1 of acme__orders may run 2 of the 2 windows that backfills of "
+        "acme run at once. Remedy: Wait for its end.\nnothing was made\n"
+    )
+
+
+def test_more_at_once_than_the_tenant_may_is_refused(project, airflow):
+    assert say(project, *ORDERS, *WEEK, "--max-active-runs", "3")[1] == (
+        "acme__orders: config.invalid: 3 at once are more than backfill.max_active_runs of acme allows, 2. "
+        "Remedy: Say --max-active-runs 2, or raise it in config/tenants/acme.yaml.\nnothing was made\n"
+    )
+
+
+def test_without_its_pools_no_backfill_would_start(project, airflow):
+    airflow.pool_names = ("source_mssql_shared1", "curated_orders_v1")
+
+    assert say(project, *ORDERS, *WEEK)[1] == (
+        "acme__orders: config.invalid: Airflow lacks the pool backfill_source_mssql_shared1 and "
+        "backfill_curated_orders_v1, so no task of it would start. Remedy: Run `tenantdags apply`.\nnothing was made\n"
+    )
+
+
+def test_status_pause_resume_and_cancel(project, airflow):
+    say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-03", "--yes", "--no-wait")
+    airflow.all_runs[0] = dataclasses.replace(airflow.all_runs[0], state="failed")
+    known = "backfill 1{}  acme__orders  2026-10-31T23Z to 2026-11-02T23Z  3 windows: 1 failed, 2 queued; "
+
+    def tell(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["backfill", *words])
+        return done.exit_code, done.output
+
+    assert tell("status")[1].startswith(known.format(""))
+    assert tell("status")[1].endswith(": rates were wrong\n")
+    assert tell("status", "--tenant", "globex") == (0, "no backfill is running\n")
+    assert tell("pause", "1")[1] == (
+        "backfill 1 of acme__orders is paused; `tenantdags backfill resume 1` lets it go on\n"
+    )
+    assert tell("status")[1].startswith(known.format(" (paused)"))
+    assert tell("resume", "1")[1] == "backfill 1 of acme__orders goes on\n"
+    assert tell("cancel", "1")[1].endswith("nothing was changed; `tenantdags backfill cancel 1 --yes` ends it\n")
+    assert airflow.backfill(1).completed_at is None
+    assert tell("cancel", "1", "--yes")[1].endswith(
+        "backfill 1 is ended; the same dates with --rerun-failed-tasks take up what is left\n"
+    )
+    assert tell("status") == (0, "no backfill is running\n")
+    assert tell("pause", "7")[0] == 1

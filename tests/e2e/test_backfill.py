@@ -1,0 +1,87 @@
+"""Both backfill commands against a running Airflow: real runs, real rows, and what the brakes come to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.airflow_api import AirflowApi
+from sandbox.recount import Cell
+from sandbox.seed import break_window, repair_window
+from tests.e2e.rig import Rig, wait_until
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(420)]
+DAG = "acme__orders"
+REASON = "the rates were wrong"
+
+
+@pytest.fixture
+def api(rig: Rig) -> Iterator[AirflowApi]:
+    """Of an Airflow that has run every due window."""
+    starts = {cell.bounds[0].isoformat() for cell in rig.scheduled}
+
+    def idle() -> bool:
+        states = [run["state"] for run in rig.airflow.api.runs(DAG)]
+        return len(states) >= len(starts) and not {"queued", "running"} & set(states)
+
+    wait_until(idle, 240, "catch-up")
+    yield rig.airflow.api
+    for cell in rig.scheduled:
+        repair_window(rig.world.sqlserver, cell.tenant, cell.as_of_date)
+
+
+def airflow(rig: Rig, *words: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("airflow")
+    return subprocess.run([program, *words], env=rig.airflow.env(), capture_output=True, text=True, check=False)
+
+
+def seen(rig: Rig, cells: list[Cell]) -> list[tuple[int, int]]:
+    """(generation, rows) that readers see of each window."""
+    return [(found.generation, found.rows) for found in map(rig.recount.visible, cells)]
+
+
+def test_a_backfill_with_brakes_publishes_anew_through_slots_of_its_own(rig: Rig, api: AirflowApi) -> None:
+    cells = rig.scheduled[:1]
+    before, day = seen(rig, cells), str(cells[0].as_of_date)
+    dates = ("-s", day, "-e", day, "--reset-dagruns")
+    words = ("backfill", "--tenant", "acme", "--table", "orders", *dates, "--reason", REASON)
+
+    told = rig.tenantdags(rig.airflow.project, *words)
+    assert "nothing was made; --yes does it" in told
+    assert seen(rig, cells) == before
+    done = rig.tenantdags(rig.airflow.project, *words, "--yes")
+
+    assert "acme__orders: 1 succeeded, 0 failed" in done
+    assert seen(rig, cells) == [(generation + 1, rows) for generation, rows in before]
+    assert sum(rows for _, rows in before) == int(told.partition("expected: ")[2].partition(" rows")[0])
+    runs = [run for run in api.runs(DAG) if run["run_type"] == "backfill" and REASON in str(run["conf"])]
+    assert len(runs) == 1
+    tasks = api.tasks(DAG, runs[0]["dag_run_id"])
+    assert tasks["extract"]["pool"] == "backfill_source_mssql_shared1"
+    assert tasks["load"]["pool"] == "backfill_curated_orders_v1"
+    assert rig.recount.summaries(cells[0])[-1]["reason"] == REASON
+
+
+def test_airflow_dags_backfill_tells_a_red_window_and_runs_it_again(rig: Rig, api: AirflowApi) -> None:
+    cell = rig.scheduled[2]
+    before, day = seen(rig, [cell]), str(cell.as_of_date)
+    break_window(rig.world.sqlserver, cell.tenant, cell.as_of_date)
+
+    red = airflow(rig, "dags", "backfill", "-s", day, "-e", day, DAG, "--reset-dagruns", "--yes", "--reason", REASON)
+
+    assert red.returncode == 1, red.stdout + red.stderr
+    assert f"1/1 acme__orders {day} failed in " in red.stdout
+    assert "RED quality." in red.stdout
+    assert red.stdout.endswith("0 succeeded, 1 failed\n")
+    assert seen(rig, [cell]) == before
+
+    repair_window(rig.world.sqlserver, cell.tenant, cell.as_of_date)
+    green = airflow(rig, "dags", "backfill", "-s", day, "-e", day, DAG, "--rerun-failed-tasks")
+
+    assert green.returncode == 0, green.stdout + green.stderr
+    assert green.stdout.endswith("1 succeeded, 0 failed\n")
+    assert seen(rig, [cell]) == [(before[0][0] + 1, before[0][1])]
