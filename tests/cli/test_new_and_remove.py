@@ -43,7 +43,7 @@ def test_a_new_tenant_passes_check(project):
 
     assert made.exit_code == 0
     assert run("check", "--project", project).stdout.endswith(
-        "4 tenants, 12 tables, 156 checks: no problems, 1 warning\n"
+        "4 tenants, 12 tables, 160 checks: no problems, 1 warning\n"
     )
 
 

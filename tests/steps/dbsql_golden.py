@@ -60,6 +60,7 @@ def _once() -> Iterator[Golden]:
         ("sql-ref-syntax-ddl-alter-table-manage-column.html",),
         dbsql.add_columns(plan.curated, [("shipped_at", "TIMESTAMP"), ("odd`name", "DECIMAL(18,2)")]),
     )
+    yield Golden("published_rows", (*SELECT, WINNERS[0]), dbsql.published_rows(plan))
     yield Golden("published_until", (*SELECT, "functions/max.html"), dbsql.published_until(plan))
     columns = dbsql.table_columns(plan.databricks.catalog)
     yield Golden("table_columns", ("information-schema/columns.html", *SELECT), columns)

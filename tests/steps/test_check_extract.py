@@ -152,7 +152,7 @@ RECONCILED = {
 
 
 # rules that only the warehouse can answer; tests/steps/test_check_load.py has their windows
-APPENDED = {("order_lines", "order_exists")}
+APPENDED = {("order_lines", "order_exists"), ("orders", "volume_as_usual")}
 
 
 def test_every_rule_of_the_seed_contracts_has_a_window_that_it_alone_finds():
@@ -403,6 +403,18 @@ def test_an_empty_window_passes_only_where_the_contract_allows_it(allow_empty, o
     assert report.outcome == outcome
     assert report.not_evaluated == ()
     assert [r.rule for r in report.results if r.outcome == "fail"] == ([] if allow_empty else ["not_empty"])
+
+
+def test_of_an_empty_window_no_row_is_old(staging):
+    fresh = Check(
+        id="fresh", kind="freshness", name="x", dimension="x", columns=("updated_at",), arguments=("hour",),
+    )  # fmt: skip
+    plan = plan_of("acme", "orders")
+    contract = replace(plan.contract, window=replace(plan.contract.window, allow_empty=True))
+
+    report = judged(replace(plan, contract=contract, checks=(fresh,)), staging, [])
+
+    assert (report.outcome, report.results[-1].value) == ("pass", "no rows, so none is old")
 
 
 def with_check(plan, check: Check):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ import pytest
 from tenantdags.model.contract import Check, Threshold
 from tenantdags.model.errors import DatabricksSubmit, GateError, GateRed, ReconcileMismatch
 from tenantdags.model.sql_rules import FUNCTIONS
+from tenantdags.model.window import day_window
+from tenantdags.steps import dbsql
 from tenantdags.steps.appended_checks import check_references
 from tenantdags.steps.gates import awaited_parents, check_extract, check_load, require_open
 from tests.steps.staged import good_rows, plan_of, stage, without
@@ -447,3 +450,50 @@ def test_of_a_snapshot_the_newest_window_counts_and_a_table_finds_its_own_rows(l
 
     assert found == "2 rows whose customer_id is of no published row"
     assert own == "0 rows whose order_id is of no published row"
+
+
+# --- volume bands and freshness
+
+
+def test_a_volume_unlike_its_weekdays_warns_and_without_the_rule_passes(lakehouse, appended, fresh):
+    plan = plan_of("globex", "orders")
+    window, manifest, loaded = appended(plan)
+    for week in range(1, 9):  # eight Mondays, say, of 1,000 rows; the first of them once with 5
+        day = window.as_of_date - timedelta(days=7 * week)
+        start = day_window(day, plan.schedule.time_zone).start
+        for generation, rows in ((1, 5), (2, 1000)) if week == 1 else ((1, 1000),):
+            known = {
+                "table_name": plan.curated_name, "tenant_id": plan.tenant, "window_start": start, "as_of_date": day,
+                "generation": generation, "event": "publish", "append_id": "x", "rows": rows,
+            }  # fmt: skip
+            values = {name: (known.get(name), kind) for name, kind in dbsql.LOG}
+            lakehouse.statements().execute(dbsql.insert_log(plan), values)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    loose = check_load(without(plan, "volume_as_usual"), window, manifest, loaded, lakehouse.statements())
+
+    weekday = f"{window.as_of_date:%A}s"
+    assert [(r.rule, r.outcome, r.said) for r in report.results if r.outcome != "pass"] == [
+        ("volume_as_usual", "warn", f"150 rows; expected 874–1,126 from 8 {weekday}")
+    ]
+    assert (report.outcome, loose.outcome) == ("warn", "pass")
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(23, "fail"), (24, "pass")])
+def test_freshness_is_measured_to_the_windows_end_by_both_gates(hours, outcome, lakehouse, staging, appended):
+    check = Check(
+        id="fresh", kind="freshness", name="x", dimension="x", columns=("updated_at",), arguments=("hour",),
+        threshold=Threshold(operator="<=", values=(hours,)),
+    )  # fmt: skip
+    plan = replace(plan_of("acme", "orders"), checks=(check,))
+    window, manifest, loaded = appended(plan)  # whose newest row changed 150 s after the window's start
+
+    staged = check_extract(plan, window, manifest, staging)
+    found = check_load(plan, window, manifest, loaded, lakehouse.statements())
+
+    assert (outcomes(staged)["fresh"], outcomes(found)["fresh"]) == (outcome, outcome)
+    if outcome == "fail":
+        said = "23.9583 hours from the newest updated_at to the window's end"
+        assert {r.value for r in (*staged.results, *found.results) if r.rule == "fresh"} == {said}
+        loose = replace(plan, checks=())
+        assert check_extract(loose, window, manifest, staging).outcome == "pass"

@@ -14,7 +14,7 @@ Severity = Literal["error", "warning"]
 Handling = Literal["hash", "drop", "keep"]
 CheckKind = Literal[
     "required", "unique", "enum", "pattern", "range", "length", "row_count", "null_count", "null_percent",
-    "invalid_count", "invalid_percent", "freshness", "sql", "reconcile", "reference",
+    "invalid_count", "invalid_percent", "freshness", "sql", "reconcile", "reference", "volume_band",
 ]  # fmt: skip
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "between", "not between"]
 Number = int | Decimal
@@ -37,7 +37,8 @@ class Check:
     texts that are missing beside NULL; invalid_count, invalid_percent → ("values", *allowed) or ("pattern", regex);
     freshness → (minute, hour or day,): how long before the window's end the newest value of the column lies;
     reference → (ref of the parent's contract, *its key): `columns` in the same order name a row the parent has
-    published for this tenant. A row with NULL in one of them names none (SQL's MATCH SIMPLE), the others are counted.
+    published for this tenant. A row with NULL in one of them names none (SQL's MATCH SIMPLE), the others are counted;
+    volume_band → (weeks of history, windows without which there is no band): the threshold is in spreads.
     """
 
     id: str

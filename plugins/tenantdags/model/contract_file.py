@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from tenantdags.model.contract import Handling, Mode, Severity
 from tenantdags.model.fields import ContractRef, PositiveDuration, SqlName, Strict, refused
-from tenantdags.model.thresholds import CamelBounds
+from tenantdags.model.thresholds import Bound, CamelBounds
 
 FILE_NAME = re.compile(r"(?P<table>(?!.*__)[a-z][a-z0-9_]{0,30})\.v(?P<major>[1-9]\d{0,3})\.odcs\.yaml")
 _COMMON = ("businessName", "deprecated", "synonyms", "authoritativeDefinitions", "tags")
@@ -156,12 +156,20 @@ class TypeOptions(Odcs):
     format: str | None = Field(None, description="not checked by any gate; write a pattern")
 
 
-class Reconcile(Odcs):
-    """The implementation of `engine: tenantdags`: exact decimal sums of source and load agree, per group."""
+class Custom(Odcs):
+    """The implementation of `engine: tenantdags`: what the standard's own metrics cannot say."""
 
-    metric: Literal["sum"] = Field(description="sum")
-    column: str = Field(description="the column to sum")
-    by: tuple[str, ...] = Field((), description="the columns to group by")
+    metric: Literal["sum", "volumeBand", "freshness"] = Field(
+        description="sum: exact sums of source and load agree; volumeBand: rows as on this weekday before; "
+        "freshness: how old the newest value is at the window's end"
+    )
+    column: str | None = Field(None, description="sum, freshness: the column")
+    by: tuple[str, ...] = Field((), description="sum: the columns to group by")
+    weeks: int | None = Field(None, description="volumeBand: how many windows of the same weekday make the band (8)")
+    at_least: int | None = Field(None, description="volumeBand: with fewer of them there is no band yet (4)")
+    width: Bound | None = Field(None, description="volumeBand: how many spreads from the median are normal (4)")
+    at_most: Bound | None = Field(None, description="freshness: how old the newest value may be")
+    unit: Literal["minute", "hour", "day"] | None = Field(None, description="freshness: minute, hour (unsaid) or day")
 
 
 class SeverityProperty(_Ours):
@@ -219,7 +227,7 @@ class Quality(CamelBounds, Odcs):
     id: str | None = Field(None, description="the rule's id, by which tenants and reports name it")
     name: str | None = Field(None, description="the rule in words")
     type: Literal["library", "sql", "custom", "text"] = Field(
-        "library", description="library: a metric; sql: a query; custom: an exact sum; text: prose"
+        "library", description="library: a metric; sql: a query; custom: one of ours; text: prose"
     )
     metric: Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"] | None = Field(
         None, description="the number to compare"
@@ -229,10 +237,12 @@ class Quality(CamelBounds, Odcs):
     dimension: str | None = Field(
         None, description="accuracy, completeness, conformity, consistency, coverage, timeliness or uniqueness"
     )
-    severity: Severity = Field("error", description="error closes the gate, warning only tells")
+    severity: Severity | None = Field(
+        None, description="error (as unsaid, but for volumeBand) closes the gate, warning only tells"
+    )
     query: str | None = Field(None, description="one SELECT from ${table} that returns one number")
-    engine: Literal["tenantdags"] | None = Field(None, description="tenantdags, for exact sums")
-    implementation: Reconcile | None = Field(None, description="the sum to reconcile")
+    engine: Literal["tenantdags"] | None = Field(None, description="tenantdags, for custom rules")
+    implementation: Custom | None = Field(None, description="what the custom rule measures")
 
     @model_validator(mode="after")
     def _one_bound(self) -> Quality:

@@ -1,4 +1,4 @@
-"""What `quality:` adds: library metrics, SQL, exact reconciliation. A rule that can never fail is refused."""
+"""What `quality:` adds: library metrics, SQL, rules of our own. A rule that can never fail is refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from tenantdags.model.column_rules import pattern_works
 from tenantdags.model.contract import Check, CheckKind, Column, Threshold
 from tenantdags.model.contract_file import Quality, SchemaObject
+from tenantdags.model.custom_rules import custom_check
 from tenantdags.model.document import Path, Problems
 from tenantdags.model.fields import suggestion
 from tenantdags.model.sql_rules import one_line, refusals, text_refusals
@@ -20,7 +21,6 @@ _NOTHING = Threshold(operator="=", values=(0,))
 _RULE_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _DIMENSIONS: dict[CheckKind, str] = {
     "unique": "uniqueness", "row_count": "completeness", "null_count": "completeness", "null_percent": "completeness",
-    "reconcile": "accuracy",
 }  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def _check_id(rule: _Rule, seen: set[str], problems: Problems) -> None:
 
 def _compile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Check | None:
     if rule.entry.type == "custom":
-        return _reconcile(rule, columns, problems)
+        return custom_check(rule.entry, rule.path, columns, rule.column, problems)
     if rule.entry.type == "sql":
         return _sql(rule, columns, problems)
     if rule.entry.metric is None:
@@ -187,30 +187,6 @@ def _no_arguments(rule: _Rule, known: Iterable[str], problems: Problems) -> None
         problems.add("CFG147", (*rule.path, "arguments", name), f"unknown argument{hint}", at_key=True)
 
 
-def _reconcile(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Check | None:
-    entry = rule.entry
-    if entry.engine is None or entry.implementation is None:
-        problems.add("CFG150", rule.path, "a custom rule needs 'engine: tenantdags' and an implementation")
-        return None
-    if entry.bounds():
-        problems.add("CFG143", rule.path, "reconciliation is exact and takes no threshold; delete it")
-    path = (*rule.path, "implementation")
-    summed = _known_column(entry.implementation.column, columns, (*path, "column"), problems)
-    if summed and not summed.measure:
-        remedy = "give it the custom property measure: {aggregation: [sum]}"
-        problems.add("CFG150", (*path, "column"), f"{summed.name} is not a measure; {remedy}")
-    for i, name in enumerate(entry.implementation.by):
-        grouped = _known_column(name, columns, (*path, "by", i), problems)
-        if grouped and (grouped.hashed or not grouped.loaded):
-            problems.add(
-                "CFG151", (*path, "by", i), f"{name} is hashed or dropped, so groups cannot be compared with the source"
-            )
-    return _check(
-        rule, "reconcile", (), _NOTHING,
-        (entry.implementation.metric, entry.implementation.column, *entry.implementation.by),
-    )  # fmt: skip
-
-
 def _sql(rule: _Rule, columns: tuple[Column, ...], problems: Problems) -> Check | None:
     query = one_line(rule.entry.query or "")
     refused = text_refusals(query)
@@ -264,5 +240,5 @@ def _check(
     return Check(
         id=rule_id, kind=kind, name=entry.name or rule_id.replace("_", " "),
         dimension=entry.dimension or _DIMENSIONS.get(kind, "conformity"),
-        severity=entry.severity, columns=columns, threshold=threshold, arguments=arguments,
+        severity=entry.severity or "error", columns=columns, threshold=threshold, arguments=arguments,
     )  # fmt: skip

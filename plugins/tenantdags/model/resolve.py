@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from tenantdags.model.checks import ALWAYS, built_in_ids, guards_the_key
 from tenantdags.model.contract import Check, Contract
+from tenantdags.model.custom_rules import band_problem
 from tenantdags.model.document import Path, Problems
 from tenantdags.model.fields import iso_duration, suggestion
 from tenantdags.model.plan import (
@@ -272,6 +273,8 @@ def _changed(check: Check, override: Override, path: Path, problems: Problems) -
         if why:
             broken, what = why
             problems.add(broken, path, f"{described(threshold)} {what}; change the threshold or delete it", at_key=True)
+    if check.kind == "volume_band" and (unfit := band_problem(threshold)):
+        problems.add("CFG064", path, unfit, at_key=True)
     return replace(check, threshold=threshold, severity=override.severity or check.severity)
 
 

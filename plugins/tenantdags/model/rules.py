@@ -468,6 +468,13 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "Name versions whose keys agree.",
             "orders: {contract: orders@1}",
         ),
+        Rule(
+            "CFG064",
+            "No width of a band",
+            "A volume band's threshold says how many spreads from the median are still normal.",
+            "Write an upper bound above 0.",
+            "checks: {volume_as_usual: {must_be_less_or_equal_to: 6}}",
+        ),
     ),
     "Between tenants": (
         Rule(
@@ -787,9 +794,9 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "CFG143",
-            "Reconciliation with a threshold",
-            "Source and load agree exactly, or they do not.",
-            "Delete the threshold.",
+            "Custom rule with a threshold",
+            "Sums agree exactly or they do not, and the standard knows no thresholds of custom rules.",
+            "Delete the threshold; bands and freshness have theirs in the implementation.",
             "{type: custom, engine: tenantdags, implementation: {metric: sum, column: amount}}",
         ),
         Rule(
@@ -836,8 +843,8 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "CFG150",
-            "Malformed reconciliation",
-            "A custom rule needs engine tenantdags and the sum of a column that is a measure.",
+            "Malformed custom rule",
+            "A custom rule needs engine tenantdags and an implementation; a sum is of a column that is a measure.",
             "Complete it.",
             "implementation: {metric: sum, column: amount}",
         ),
@@ -911,6 +918,20 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "The rule holds SQL that DuckDB and Databricks do not read alike, or that was never compared on both.",
             "Write it with the words of docs/quality.md.",
             "query: SELECT count(*) FROM ${table} WHERE status = 'NEW'",
+        ),
+        Rule(
+            "CFG161",
+            "Unusable volume band",
+            "A band is the median of earlier windows of the same weekday, and a number of spreads around it.",
+            "Write 2 to 52 weeks, no more windows at least than weeks, and a width above 0.",
+            "implementation: {metric: volumeBand, weeks: 8, atLeast: 4, width: 4}",
+        ),
+        Rule(
+            "CFG162",
+            "Freshness of no clock",
+            "Freshness is measured from the newest date and time of a column to the window's end.",
+            "Name a column that holds both and is loaded.",
+            "implementation: {metric: freshness, column: updated_at, unit: hour, atMost: 24}",
         ),
     ),
     "Warnings": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 from tenantdags.model.contract import Check, Severity
 from tenantdags.model.plan import TablePlan
@@ -14,6 +15,7 @@ from tenantdags.steps.reconcile import compare_sums, families
 from tenantdags.steps.report import CheckResult, Loaded, strict
 from tenantdags.steps.statements import Statements
 from tenantdags.steps.threshold import judge, unevaluated
+from tenantdags.steps.volume import Past, judge_volume
 
 
 def missing_columns(plan: TablePlan, statements: Statements) -> tuple[list[tuple[str, str]], list[str]]:
@@ -88,6 +90,23 @@ def check_keys(plan: TablePlan, window: Window, loaded: Loaded, statements: Stat
     total = sum(count for _, count in rows)
     value = f"{total} keys also published in {where}; clear those windows first" if rows else "0 keys"
     return [strict("key_in_other_window", not rows, value, "0")]
+
+
+def check_volume(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> list[CheckResult]:
+    """Volume bands, against what was published before this window: a backfill is judged as its day's run would be."""
+    bands = [check for check in plan.checks if check.kind == "volume_band"]
+    if not bands:
+        return []
+    every, zone = plan.schedule.every, plan.schedule.time_zone
+    weeks = max(int(check.arguments[0] or 0) for check in bands)
+    parameters = {
+        "table_name": (plan.curated_name, "STRING"),
+        "tenant_id": (plan.tenant, "STRING"),
+        "window_start": (window.start, "TIMESTAMP"),
+        "since": (window.start - timedelta(days=7 * weeks + 1), "TIMESTAMP"),  # a clock may have changed since
+    }
+    past = [Past(*row) for row in statements.execute(dbsql.published_rows(plan), parameters).rows]
+    return [judge_volume(check, window, loaded.rows, past, every, zone) for check in bands]
 
 
 def check_references(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> Iterator[CheckResult]:

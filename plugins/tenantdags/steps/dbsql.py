@@ -205,6 +205,16 @@ GROUP BY theirs.as_of_date
 ORDER BY as_of_date"""
 
 
+def published_rows(plan: TablePlan) -> str:
+    """The rows readers see of each window of a time. Parameters: table_name, tenant_id, since, window_start."""
+    return f"""\
+SELECT window_start, as_of_date, max_by({quote("rows")}, generation) AS row_count
+FROM {quote_path(plan.databricks.publish_log)}
+WHERE table_name = :table_name AND tenant_id = :tenant_id
+  AND window_start >= :since AND window_start < :window_start
+GROUP BY window_start, as_of_date"""
+
+
 def rows_without_parent(plan: TablePlan, check: Check) -> str:
     """How many rows of one append name a key that its parent has not published; a NULL names none.
 

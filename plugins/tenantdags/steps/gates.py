@@ -19,6 +19,7 @@ from tenantdags.steps.appended_checks import (
     check_loaded_sums,
     check_references,
     check_table,
+    check_volume,
     published_up_to,
     references,
 )
@@ -39,7 +40,7 @@ from tenantdags.steps.staged_checks import (
 )
 from tenantdags.steps.staging import Staging
 from tenantdags.steps.statements import Statements
-from tenantdags.steps.threshold import judge, unevaluated
+from tenantdags.steps.threshold import expected, judge, unevaluated
 
 
 def check_extract(plan: TablePlan, window: Window, manifest: Manifest, staging: Staging) -> GateReport:
@@ -63,9 +64,10 @@ def check_load(
         results += check_append(plan, window, manifest, loaded, asked)
         results += check_loaded_sums(plan, manifest, loaded, asked)
         results += _every_rule(plan, manifest)
-        results += _soda_on_append(plan, window, loaded, asked)
+        results += _soda_on_append(plan, window, manifest, loaded, asked)
         results += check_keys(plan, window, loaded, asked)
         results += check_references(plan, window, loaded, asked)
+        results += check_volume(plan, window, loaded, asked)
     return _report("check_load", plan, manifest, results, started, loaded)
 
 
@@ -99,7 +101,7 @@ def _check_rows(plan: TablePlan, window: Window, manifest: Manifest, paths: Sequ
         results = [check_tenant(plan, connection), check_rows(manifest, connection)]
         results += check_sums(plan, manifest, connection)
         results += _every_rule(plan, manifest)
-        checks = _for_soda(plan)
+        checks = _for_soda(plan, manifest)
         text = to_yaml(plan.contract, checks, f"staged/main/{RELATION}", RELATION, None, '"')
         results += soda_run.evaluate(soda_run.on_duckdb(connection, "staged"), text, checks, window.end)
     return results
@@ -115,10 +117,13 @@ def _every_rule(plan: TablePlan, manifest: Manifest) -> Iterable[CheckResult]:
             yield _stream_result(check, counted.get(check.id), manifest.rows)
         elif why := _refused(plan, check):
             yield unevaluated(check, f"refused: the query {why}")
+        elif check.kind == "freshness" and not manifest.rows:
+            yield strict(check.id, True, "no rows, so none is old", expected(check), severity=check.severity)
 
 
-def _for_soda(plan: TablePlan) -> tuple[Check, ...]:
-    return tuple(check for check in soda_checks(plan.contract, plan.checks) if not _refused(plan, check))
+def _for_soda(plan: TablePlan, manifest: Manifest) -> tuple[Check, ...]:
+    asked = (c for c in soda_checks(plan.contract, plan.checks) if manifest.rows or c.kind != "freshness")
+    return tuple(check for check in asked if not _refused(plan, check))
 
 
 def _refused(plan: TablePlan, check: Check) -> str | None:
@@ -137,8 +142,10 @@ def _stream_result(check: Check, failing: int | None, rows: int) -> CheckResult:
     return judge(check, failing)
 
 
-def _soda_on_append(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> tuple[CheckResult, ...]:
-    checks = _for_soda(plan)
+def _soda_on_append(
+    plan: TablePlan, window: Window, manifest: Manifest, loaded: Loaded, statements: Statements
+) -> tuple[CheckResult, ...]:
+    checks = _for_soda(plan, manifest)
     dataset, mine = f"curated/{plan.curated.replace('.', '/')}", append_rows(plan, loaded.append_id)
     text = to_yaml(plan.contract, checks, dataset, mine, append_filter(loaded.append_id), "`")
     source = soda_run.on_databricks(statements.connection(), "curated")
@@ -170,14 +177,14 @@ def _report(
 
 
 def _asked_in(gate: GateName, check: Check) -> bool:
-    """What other tables have published is known to the warehouse alone."""
-    return gate == "check_load" or check.kind != "reference"
+    """What was published before, of this table and of others, is known to the warehouse alone."""
+    return gate == "check_load" or check.kind not in ("reference", "volume_band")
 
 
 def _red(
     plan: TablePlan, window: Window, failed: Sequence[CheckResult], report: GateReport
 ) -> GateRed | ReconcileMismatch:
-    what = "; ".join(f"{r.rule}: {r.value} (expected {r.expected})" for r in failed) + "."
+    what = "; ".join(f"{r.rule}: {r.said}" for r in failed) + "."
     if report.not_evaluated:
         what += f" Not evaluated: {', '.join(report.not_evaluated)}."
     rule, remedy = failed[0].rule, _remedy(plan, failed[0].rule, report.gate)

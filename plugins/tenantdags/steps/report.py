@@ -19,6 +19,13 @@ class CheckResult:
     expected: str
     severity: Literal["error", "warning"] = "error"
 
+    @property
+    def said(self) -> str:
+        """`5 missing status (expected 0)`; a value that says itself what was expected is left as it is."""
+        if f"; expected {self.expected}" in self.value:
+            return self.value
+        return f"{self.value} (expected {self.expected})"
+
 
 def strict(
     rule: str, good: bool, value: str, expected: str, *, severity: Literal["error", "warning"] = "error"

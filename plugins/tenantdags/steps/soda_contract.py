@@ -21,6 +21,7 @@ _KEYS = {
     ">": "must_be_greater_than",
     ">=": "must_be_greater_than_or_equal",
 }
+_OURS = ("reconcile", "reference", "volume_band")
 _DATASET_KINDS = ("unique", "row_count", "range", "sql", "freshness")
 
 
@@ -32,7 +33,7 @@ def in_stream(contract: Contract, check: Check) -> bool:
 
 def soda_checks(contract: Contract, checks: Sequence[Check]) -> tuple[Check, ...]:
     """The rules Soda has to evaluate: all but those of the stream and those of our own strict checks."""
-    return tuple(c for c in checks if c.kind not in ("reconcile", "reference") and not in_stream(contract, c))
+    return tuple(c for c in checks if c.kind not in _OURS and not in_stream(contract, c))
 
 
 def to_yaml(

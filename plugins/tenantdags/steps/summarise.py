@@ -220,7 +220,7 @@ def _first_broken(facts: RunFacts, failed: TaskFact) -> str | None:
         return None
     named = "" if failed.error_kind == f"quality.{results[0].rule}" else f"{results[0].rule}: "
     more = f", and {len(results) - 1} more: {', '.join(r.rule for r in results[1:])}" if len(results) > 1 else ""
-    return f"{named}{results[0].value} (expected {results[0].expected}){more}"
+    return f"{named}{results[0].said}{more}"
 
 
 def _rows(facts: RunFacts) -> dict[str, int | None]:
@@ -238,7 +238,7 @@ def _rows(facts: RunFacts) -> dict[str, int | None]:
 def _warnings(facts: RunFacts) -> list[str]:
     told = list(facts.manifest.warnings) if facts.manifest else []
     warned = [(gate.gate, r) for gate in facts.gates for r in gate.results if r.outcome == "warn"]
-    gates = [f"{gate}: {r.rule}: {r.value} (expected {r.expected})" for gate, r in warned]
+    gates = [f"{gate}: {r.rule}: {r.said}" for gate, r in warned]
     return [*told, *gates, *(entry.text for entry in facts.recount)]
 
 

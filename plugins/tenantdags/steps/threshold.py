@@ -24,6 +24,7 @@ _NOUNS = {
     "invalid_count": "invalid value{s} of {columns}",
     "invalid_percent": "% invalid values of {columns}",
     "row_count": "row{s}",
+    "freshness": "{unit}{s} from the newest {columns} to the window's end",
     "reference": "row{s} whose {columns} is of no published row",
 }
 
@@ -54,7 +55,8 @@ def unevaluated(check: Check, why: str) -> CheckResult:
 
 def measured(check: Check, value: Number) -> str:
     """`3 duplicate keys`, `1.25 % missing customer_email`."""
-    noun = _NOUNS.get(check.kind, "").format(columns=", ".join(check.columns), s="" if value == 1 else "s")
+    unit = check.arguments[0] if check.kind == "freshness" else ""
+    noun = _NOUNS.get(check.kind, "").format(columns=", ".join(check.columns), s="" if value == 1 else "s", unit=unit)
     return f"{_plain(value)} {noun}".strip()
 
 
