@@ -114,7 +114,8 @@ class Recount:
         """Every QA summary of the window in landing, oldest first."""
         prefix = f"_qa/tenant_id={cell.tenant}/table={cell.table}/as_of_date={cell.as_of_date}"
         blobs = sorted(self.container.list_blobs(name_starts_with=prefix), key=lambda blob: str(blob.creation_time))
-        return [json.loads(self._blob(blob.name)) for blob in blobs]
+        names = [blob.name for blob in blobs if blob.name.endswith(".json") and "/keys/" not in blob.name]
+        return [json.loads(self._blob(name)) for name in names]
 
     def visible(self, cell: Cell) -> Visible:
         """What the highest generation in the log makes of the curated table's files."""

@@ -2,8 +2,8 @@
 
 Plans of the example tenants and where their values come from (tests/golden/plans, explain), outcomes of good and bad
 tenants (tests/tenants), what diff tells of each scenario (tests/golden/diff), what new and remove say and write
-(tests/golden/scaffold), what contract show says (tests/golden/contracts), the pages of the tenant file, of the rules
-and of a configuration's pull request.
+(tests/golden/scaffold), what contract show says (tests/golden/contracts), the pages of the tenant file, the rules,
+the runbooks and a configuration's pull request.
 """
 
 import sys
@@ -15,7 +15,14 @@ sys.path.insert(0, str(ROOT / "plugins"))
 
 from tenantdags.model.plan_text import to_text  # noqa: E402  # needs the path above
 from tenantdags.model.project import load_project  # noqa: E402  # needs the path above
-from tests import config_pr_page, contract_pages, explained, rules_page, tenant_page  # noqa: E402  # needs the path above
+from tests import (  # noqa: E402  # needs the path above
+    config_pr_page,
+    contract_pages,
+    explained,
+    rules_page,
+    runbooks_page,
+    tenant_page,
+)
 from tests.cli import scaffold_cases  # noqa: E402  # needs the path above
 from tests.model import diff_scenarios  # noqa: E402  # needs the path above
 from tests.model.test_diff import WRITERS  # noqa: E402  # needs the path above
@@ -56,7 +63,8 @@ def scaffold_texts() -> dict[Path, str]:
 
 def main() -> None:
     goldens = {**plan_texts(), **explained.texts(), **case_texts(), **diff_texts(), **scaffold_texts()}
-    texts = {**goldens, **contract_pages.texts(), tenant_page.PAGE: tenant_page.page()}
+    pages = {tenant_page.PAGE: tenant_page.page(), runbooks_page.PAGE: runbooks_page.page()}
+    texts = {**goldens, **contract_pages.texts(), **pages}
     write(texts)
     # its examples are the messages just written
     write({rules_page.PAGE: rules_page.page(), config_pr_page.PAGE: config_pr_page.page()})

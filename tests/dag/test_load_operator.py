@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskD
 
 from tenantdags.dag.load_operator import LoadOperator
 from tenantdags.dag.trigger import LoadTrigger
-from tenantdags.model.errors import DatabricksRun, DatabricksSubmit, DatabricksTimeout
+from tenantdags.model.errors import DatabricksSubmit, DatabricksTimeout
 from tenantdags.model.window import day_window
 from tests.dag.plans import plan_of
 
@@ -180,7 +180,7 @@ def test_a_run_that_databricks_timed_out_is_a_timeout():
 def test_an_unwatchable_run_is_left_for_the_retry():
     workspace = Workspace(RUNNING)
 
-    with pytest.raises(DatabricksRun, match="The retry takes up the same run"):
+    with pytest.raises(DatabricksSubmit, match="The retry takes up the same run"):
         operator_in(workspace)._let_go("HTTP 403", WINDOW, context_of(Ti(try_number=3, max_tries=3)))
 
     assert workspace.cancelled == []
@@ -190,7 +190,7 @@ def test_an_unwatchable_run_is_cancelled_behind_the_last_try():
     workspace, operator = Workspace(RUNNING), operator_in(Workspace())
     operator._hook, operator.run_id = workspace, 1
 
-    with pytest.raises(DatabricksRun, match="Correct the token"):
+    with pytest.raises(DatabricksSubmit, match="Correct the token"):
         operator._let_go("HTTP 403", WINDOW, context_of(Ti(try_number=4, max_tries=3)))
 
     assert workspace.cancelled == [1]
@@ -200,7 +200,7 @@ def test_a_run_that_cannot_even_be_cancelled_still_fails_with_our_error(caplog):
     operator = operator_in(Workspace(RUNNING))
     operator._hook.refused, operator.run_id = True, 1
 
-    with pytest.raises(DatabricksRun):
+    with pytest.raises(DatabricksSubmit):
         operator._let_go("HTTP 403", WINDOW, context_of(Ti(try_number=4, max_tries=3)))
 
 
@@ -218,7 +218,7 @@ def test_a_trigger_that_died_is_retried_on_the_same_run():
     workspace, ti = Workspace(RUNNING), Ti()
     ti.xcom_push("run_id", 1)
 
-    with pytest.raises(AirflowException, match=r"databricks\.run: run 1 could not be watched"):
+    with pytest.raises(AirflowException, match=r"databricks\.submit: run 1 could not be watched"):
         operator_in(workspace).resume_execution("__fail__", {"error": "Trigger failure"}, context_of(ti))
 
     assert workspace.cancelled == []

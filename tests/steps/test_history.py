@@ -61,8 +61,8 @@ def test_every_load_append_generation_and_attempt_is_told(airflow_connections, l
     landing.blobs.write("test", f"{folder}/part-00000.parquet", b"cut off")
     proposed = propose(PLAN, window, None, landing, statements)
     rollback(PLAN, window, proposed, landing, statements, reason="sums are off", actor="maria", now=lambda: NOW)
-    landing.put_qa(PLAN, window, "one", qa("run1", "green", None, FIRST, a))
-    landing.put_qa(PLAN, window, "two", qa("run2", "red", "quality.pk_unique", THIRD, c))
+    landing.put_qa(PLAN, window, "one.json", qa("run1", "green", None, FIRST, a))
+    landing.put_qa(PLAN, window, "two.json", qa("run2", "red", "quality.pk_unique", THIRD, c))
 
     code, text = told("acme", "orders", window.key)
     document = json.loads(told("acme", "orders", window.key, "--format", "json")[1])

@@ -257,7 +257,7 @@ def test_a_missing_container_names_the_command_that_makes_it(adls, staging):
     for call in (
         lambda: landing.published(PLAN, WINDOW),
         lambda: landing.upload(PLAN, WINDOW, _staged(staging), staging),
-        lambda: landing.put_qa(PLAN, WINDOW, "run-1", "{}"),
+        lambda: landing.put_qa(PLAN, WINDOW, "run-1.json", "{}"),
         lambda: landing.swap_published(PLAN, WINDOW, _file(1), None),
     ):
         with pytest.raises(TableBehind) as caught:
@@ -336,9 +336,10 @@ def test_a_load_that_never_landed_completely_is_told(landing):
 
 
 def test_a_qa_summary_has_one_place_per_attempt_and_may_be_rewritten(landing, container):
-    landing.put_qa(PLAN, WINDOW, "run-1", '{"a": 1}')
-    url = landing.put_qa(PLAN, WINDOW, "run-1", '{"a": 2}')
+    landing.put_qa(PLAN, WINDOW, "run-1.json", '{"a": 1}')
+    url = landing.put_qa(PLAN, WINDOW, "run-1.json", '{"a": 2}')
 
     path = "_qa/tenant_id=acme/table=orders/as_of_date=2026-11-20/run-1.json"
-    assert url == f"{landing.abfss_root}/{path}"
+    assert url.endswith(f"/{container.container_name}/{path}")
+    assert landing.has_qa(PLAN, WINDOW, "run-1.json")
     assert container.download_blob(path).readall() == b'{"a": 2}'

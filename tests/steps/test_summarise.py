@@ -8,13 +8,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
 
-from tenantdags.model.errors import LandingUnreachable
+from tenantdags.model.errors import DatabricksSubmit, LandingUnreachable
+from tenantdags.model.qa import QaDocument
+from tenantdags.model.schema import Known, schema
+from tenantdags.steps.alerts import Broken, Links
 from tenantdags.steps.landing import PublishedRecord
+from tenantdags.steps.manifest import DriftLine, SourceDrift
 from tenantdags.steps.published import Generation, PublishedFile
+from tenantdags.steps.qa_page import page
+from tenantdags.steps.qa_summary import RunFacts, TaskFact, news
 from tenantdags.steps.report import CheckResult, GateReport, Loaded, Published
 from tenantdags.steps.staging import Staging
-from tenantdags.steps.summarise import RunFacts, TaskFact, summarise
+from tenantdags.steps.statements import Result
+from tenantdags.steps.summarise import World, incident, summarise
 from tests.steps.lakehouse import gates_of
 from tests.steps.staged import good_rows, plan_of, stage, window_of_plan
 
@@ -40,6 +48,7 @@ class Shelf:
         ]  # fmt: skip
         self.record = PublishedRecord(PublishedFile(tuple(facts)), "etag") if facts else None
         self.error = error
+        self.keys: dict[str, dict[str, list[str]]] = {}
         self.kept: dict[str, Any] = {}
 
     def published(self, plan, window):
@@ -47,11 +56,39 @@ class Shelf:
             raise self.error
         return self.record
 
-    def put_qa(self, plan, window, attempt, text):
+    def failing_keys(self, plan, window, load_id):
         if self.error:
             raise self.error
-        self.kept[attempt] = json.loads(text)
-        return f"abfss://landing/_qa/{attempt}.json"
+        return self.keys
+
+    def has_qa(self, plan, window, name):
+        return name in self.kept
+
+    def put_qa(self, plan, window, name, text):
+        if self.error:
+            raise self.error
+        self.kept[name] = json.loads(text) if name.endswith(".json") else text
+        return f"https://landing/_qa/{name}"
+
+
+class Warehouse:
+    """Takes the log's statements, and knows what it was told."""
+
+    def __init__(self, error: Exception | None = None):
+        self.error = error
+        self.rows: list[dict[str, Any]] = []
+
+    def of(self, plan, window):
+        return self
+
+    def execute(self, sql, parameters):
+        if self.error:
+            raise self.error
+        values = {name: value for name, (value, _) in parameters.items()}
+        if sql.startswith("SELECT"):
+            return Result(("attempt",), tuple((r["attempt"],) for r in self.rows if r["attempt"] == values["attempt"]))
+        self.rows.append(values)
+        return Result((), ())
 
 
 @pytest.fixture
@@ -85,11 +122,10 @@ def facts(manifest, failed=None, kind=None, text=None, **more) -> RunFacts:
     return RunFacts(run_id="scheduled__x", attempt="x-1", tasks=tasks(failed, kind, text), **(usual | more))
 
 
-def summed(run, shelf, staging, said=None, now=NOW):
-    return summarise(
-        PLAN, WINDOW, run, landing=lambda: shelf, staging=lambda: staging, now=lambda: now,
-        say=(said if said is not None else []).append,
-    )  # fmt: skip
+def summed(run, shelf, staging, said=None, now=NOW, warehouse=None):
+    asked: Any = warehouse or Warehouse()
+    say = (said if said is not None else []).append
+    return summarise(PLAN, WINDOW, run, World(lambda: shelf, lambda: staging, lambda: asked, lambda: now, say))
 
 
 def red_gate(manifest, *results) -> tuple[GateReport, ...]:
@@ -106,11 +142,15 @@ def test_a_green_run_says_so_and_its_staged_files_go(manifest, staging):
 
     summary = summed(facts(manifest), shelf, staging)
 
-    assert summary.line == (
+    assert summary.document.line == (
         "acme orders 2026-11-21 GREEN | source 150 staged 150 landed 150 appended 150 published gen 1 (150 rows) "
         "| run scheduled__x"
     )
-    assert (summary.outcome, summary.kind, summary.written) == ("green", None, "abfss://landing/_qa/x-1.json")
+    assert (summary.document.outcome, summary.document.kind, summary.written) == (
+        "green",
+        None,
+        "https://landing/_qa/x-1.json",
+    )
     assert not staging.path(PLAN, LOAD).exists()
 
 
@@ -120,7 +160,7 @@ def test_a_red_gate_names_the_rule_and_what_readers_still_see(manifest, staging)
 
     summary = summed(run, Shelf(410), staging)
 
-    assert summary.line == (
+    assert summary.document.line == (
         "acme orders 2026-11-21 RED quality.pk_unique: 3 duplicate keys (expected 0) | source 150 staged 150 landed - "
         "appended - published gen 1 (410 rows) still visible | run scheduled__x"
     )
@@ -130,7 +170,7 @@ def test_a_red_gate_names_the_rule_and_what_readers_still_see(manifest, staging)
 def test_why_a_backfill_was_made_stands_in_the_document(manifest, staging):
     summary = summed(facts(manifest, reason="rates were wrong", by="anna"), Shelf(150), staging)
 
-    assert (summary.document["reason"], summary.document["by"]) == ("rates were wrong", "anna")
+    assert (summary.document.reason, summary.document.by) == ("rates were wrong", "anna")
 
 
 def test_several_broken_rules_and_warnings_are_all_named(manifest, staging):
@@ -139,11 +179,11 @@ def test_several_broken_rules_and_warnings_are_all_named(manifest, staging):
 
     summary = summed(run, Shelf(), staging)
 
-    assert summary.line == (
+    assert summary.document.line == (
         "acme orders 2026-11-21 RED quality.status_required: 1 missing status (expected 0), and 1 more: pk_unique "
         "| source 150 staged 150 landed - appended - published nothing | 1 warning | run scheduled__x"
     )
-    assert summary.document["warnings"] == ["check_extract: email: 2.5 % missing (expected less than 2 %)"]
+    assert summary.document.warnings == ("check_extract: email: 2.5 % missing (expected less than 2 %)",)
 
 
 @pytest.mark.parametrize(
@@ -168,11 +208,11 @@ def test_every_cause_has_its_outcome_and_only_the_counts_that_were_reached(
 
     summary = summed(facts(manifest, failed, kind, text), Shelf(410), staging)
 
-    assert summary.line == (
+    assert summary.document.line == (
         f"acme orders 2026-11-21 {outcome.upper()} {kind}: what happened. | {counts} published gen 1 (410 rows) "
         "still visible | run scheduled__x"
     )
-    assert (summary.outcome, summary.document["failed_task"]) == (outcome, failed)
+    assert (summary.document.outcome, summary.document.failed_task) == (outcome, failed)
 
 
 @pytest.mark.parametrize("state", ["failed", "upstream_failed", "skipped", None])
@@ -181,8 +221,8 @@ def test_a_task_that_ended_without_a_word_was_killed(state, manifest, staging):
 
     summary = summed(replace(facts(manifest), tasks=found), Shelf(), staging)
 
-    assert (summary.outcome, summary.kind) == ("killed", "killed")
-    assert f"KILLED killed: task load ended {state or 'without a state'} and told nothing." in summary.line
+    assert (summary.document.outcome, summary.document.kind) == ("killed", "internal")
+    assert f"KILLED internal: task load ended {state or 'without a state'} and told nothing." in summary.document.line
 
 
 def test_what_a_cleared_task_told_in_an_earlier_attempt_does_not_count(manifest, staging):
@@ -195,7 +235,7 @@ def test_what_a_cleared_task_told_in_an_earlier_attempt_does_not_count(manifest,
     )
     found = tuple(replace(t, error_kind="old", error_text="old") if t.task_id == "publish" else t for t in stale.tasks)
 
-    document = summed(replace(stale, tasks=found), Shelf(410), staging).document
+    document = summed(replace(stale, tasks=found), Shelf(410), staging).document.model_dump()
 
     assert document["rows"] == {"source": 150, "staged": 150, "landed": None, "appended": None, "published": None}
     assert [gate["gate"] for gate in document["gates"]] == ["check_extract"]
@@ -206,7 +246,7 @@ def test_what_a_cleared_task_told_in_an_earlier_attempt_does_not_count(manifest,
 def test_a_report_about_another_load_does_not_count(manifest, staging):
     gates = tuple(replace(gate, load_id="another") for gate in gates_of(manifest, LOADED))
 
-    assert summed(facts(manifest, gates=gates), Shelf(150), staging).document["gates"] == []
+    assert summed(facts(manifest, gates=gates), Shelf(150), staging).document.gates == ()
 
 
 def test_the_json_holds_everything_a_machine_asks(manifest, staging):
@@ -214,7 +254,7 @@ def test_the_json_holds_everything_a_machine_asks(manifest, staging):
 
     summed(facts(manifest), shelf, staging)
 
-    document = shelf.kept["x-1"]
+    document = shelf.kept["x-1.json"]
     assert {name: document[name] for name in ("format", "tenant", "table", "contract", "as_of_date", "outcome")} == {
         "format": 1, "tenant": "acme", "table": "orders", "contract": "orders@1", "as_of_date": "2026-11-21",
         "outcome": "green",
@@ -234,7 +274,7 @@ def test_without_a_landing_zone_the_summary_is_said_in_full_and_nothing_fails(ma
     summary = summed(facts(manifest, "upload", "landing.unreachable", "…"), shelf, staging, said)
 
     assert summary.written is None
-    assert "published unknown | run" in summary.line
+    assert "published unknown | run" in summary.document.line
     assert "the QA summary could not be written, so here it is: acme orders 2026-11-21: landing.unreachable" in said[0]
     assert json.loads(said[0].partition("\n")[2])["outcome"] == "error"
 
@@ -250,7 +290,7 @@ def test_staging_that_cannot_be_tidied_is_said_and_nothing_fails(manifest, tmp_p
 
     summary = summed(facts(manifest), Shelf(150), Stuck(tmp_path / "staging"), said)
 
-    assert summary.outcome == "green"
+    assert summary.document.outcome == "green"
     assert said == ["staging was not tidied: acme orders 2026-11-21: landing.unreachable: stuck. Remedy: Wait."]
 
 
@@ -268,19 +308,161 @@ def test_an_attempts_name_becomes_a_file_name(manifest, staging):
 
     summed(replace(facts(manifest), attempt="manual__2026-11-22T03:00:13+00:00/../x"), shelf, staging)
 
-    assert list(shelf.kept) == ["manual__2026-11-22T03-00-13+00-00-..-x"]
+    name = "manual__2026-11-22T03-00-13+00-00-..-x"
+    assert list(shelf.kept) == [f"{name}.html", f"{name}.json"]
+
+
+def test_the_json_is_what_its_published_schema_says(manifest, staging):
+    shelf = Shelf(150)
+
+    summed(facts(manifest, gates=red_gate(manifest, DUPLICATES, WARNED)), shelf, staging)
+
+    document = shelf.kept["x-1.json"]
+    Draft202012Validator(schema("qa", Known())).validate(document)
+    assert QaDocument.model_validate(document).line == document["line"]
+
+
+def test_the_log_gets_one_row_however_often_an_attempt_is_summarised(manifest, staging):
+    shelf, warehouse = Shelf(410), Warehouse()
+    run = facts(manifest, "check_extract", "quality.pk_unique", "…", gates=red_gate(manifest, DUPLICATES, WARNED))
+
+    for _ in range(3):
+        summed(run, shelf, staging, warehouse=warehouse)
+    summed(replace(run, attempt="x-2"), shelf, staging, warehouse=warehouse)
+
+    assert [row["attempt"] for row in warehouse.rows] == ["x-1", "x-2"]
+    row = warehouse.rows[0]
+    assert {name: row[name] for name in ("tenant_id", "table_name", "outcome", "kind", "rule", "check_extract")} == {
+        "tenant_id": "acme", "table_name": "orders_v1", "outcome": "red", "kind": "quality.pk_unique",
+        "rule": "pk_unique", "check_extract": "fail",
+    }  # fmt: skip
+    assert (row["source_rows"], row["appended_rows"], row["generation"], row["warnings"]) == (150, None, 1, 1)
+    assert row["summary"] == "https://landing/_qa/x-1.json"
+
+
+def test_a_log_that_cannot_be_written_is_said_and_nothing_fails(manifest, staging):
+    said: list[str] = []
+    error = DatabricksSubmit("acme orders 2026-11-21", "no answer.", "Wait.")
+
+    summary = summed(facts(manifest), Shelf(150), staging, said, warehouse=Warehouse(error))
+
+    assert summary.document.outcome == "green"
+    assert said == [f"prod.ops.qa_log has no row of this attempt: {error}"]
+
+
+def test_failing_keys_come_from_the_tenants_folder_and_reach_the_summary_alone(manifest, staging):
+    shelf = Shelf(410)
+    shelf.keys = {"check_extract": {"pk_unique": ["1001", "1002"]}}
+    run = facts(manifest, "check_extract", "quality.pk_unique", "…", gates=red_gate(manifest, DUPLICATES))
+
+    summary = summed(run, shelf, staging)
+
+    assert shelf.kept["x-1.json"]["gates"][0]["results"][0]["failing_keys"] == ["1001", "1002"]
+    assert "<code>1001</code>, <code>1002</code>" in shelf.kept["x-1.html"]
+    assert "1001" not in json.dumps(summary.head())
+    assert "1001" not in json.dumps(red_gate(manifest, replace(DUPLICATES, failing_keys=("1001",)))[0].to_dict())
+
+
+def test_the_page_says_what_happened_and_loads_nothing(manifest, staging):
+    shelf = Shelf(410)
+    gates = red_gate(manifest, DUPLICATES, MISSING, WARNED)
+
+    summed(facts(manifest, "check_extract", "quality.pk_unique", "…", gates=gates), shelf, staging)
+
+    shown = shelf.kept["x-1.html"]
+    assert "<h1>orders of acme, 2026-11-21</h1>" in shown
+    assert "generation 1 with 410 rows, the last good version" in shown
+    assert "docs/runbooks/quality.md" in shown
+    assert [word for word in ("<script", "src=", "@import", "url(", "<link") if word in shown] == []
+
+
+def test_what_others_wrote_is_escaped_on_the_page(manifest, staging):
+    shelf = Shelf()
+    text = "acme orders 2026-11-21: databricks.run: <script>alert(1)</script> & 'x'. Remedy: do."
+    evil = "javascript:alert(1)"
+
+    summed(facts(manifest, "load", "databricks.run", text, databricks_run=evil), shelf, staging)
+
+    shown = shelf.kept["x-1.html"]
+    assert "<script>" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;x&#39;." in shown
+    assert 'href="javascript' not in shown
+
+
+def test_the_databricks_run_is_known_although_its_load_failed(manifest, staging):
+    run = facts(manifest, "load", "databricks.run", "…", databricks_run="https://adb/run/8")
+
+    before = replace(run, manifest=None, tasks=tasks("extract", "source.busy", "…"))
+    assert summed(run, Shelf(), staging).document.databricks_run == "https://adb/run/8"
+    assert summed(before, Shelf(), staging).document.databricks_run is None
+    assert (
+        summed(
+            replace(run, manifest=None, tasks=tasks("extract", "source.busy", "…")), Shelf(), staging
+        ).document.databricks_run
+        is None
+    )
+
+
+def test_an_incident_of_a_red_gate_names_the_first_rule(manifest, staging):
+    gates = red_gate(manifest, WARNED, DUPLICATES, MISSING)
+    document = summed(
+        facts(manifest, "check_extract", "quality.pk_unique", "…", gates=gates), Shelf(410), staging
+    ).document
+
+    found = incident(PLAN, document, at=NOW, due=None, links=Links(), awaited=True)
+
+    assert found.broken == Broken(rule="pk_unique", value="3 duplicate keys", expected="0", more=("status_required",))
+    assert (found.kind, found.window, found.failed_task, found.tries) == (
+        "quality.pk_unique",
+        "2026-11-21",
+        "check_extract",
+        1,
+    )
+    assert found.readers == "gen 1 (410 rows) still visible"
 
 
 @pytest.mark.sandbox
 def test_the_summary_lands_beside_the_others_of_its_window(lakehouse, manifest, staging):
     landing = lakehouse.landing(PLAN)
 
+    asked = lakehouse.statements
     summary = summarise(
-        PLAN, WINDOW, facts(manifest), landing=lambda: landing, staging=lambda: staging, now=lambda: NOW, say=print
+        PLAN, WINDOW, facts(manifest), World(lambda: landing, lambda: staging, asked, lambda: NOW, print)
     )
 
     folder = "_qa/tenant_id=acme/table=orders/as_of_date=2026-11-21"
-    assert summary.written == f"{landing.abfss_root}/{folder}/x-1.json"
+    root = lakehouse.container(PLAN).url
+    assert (summary.written, summary.page) == (f"{root}/{folder}/x-1.json", f"{root}/{folder}/x-1.html")
     blob = lakehouse.container(PLAN).download_blob(f"{folder}/x-1.json").readall()
-    assert json.loads(blob)["line"] == summary.line
+    assert json.loads(blob)["line"] == summary.document.line
     assert summary.head()["readers"] is None
+    sql = "SELECT outcome, source_rows, check_load, warnings FROM prod.ops.qa_log WHERE attempt = 'x-1'"
+    assert lakehouse.statements().execute(sql).rows == (("green", 150, "pass", 0),)
+
+
+@pytest.mark.sandbox
+def test_failing_keys_are_put_and_found_by_gate(lakehouse, manifest):
+    landing, report = lakehouse.landing(PLAN), red_gate(manifest, replace(DUPLICATES, failing_keys=("1", "2")))[0]
+
+    landing.put_failing_keys(PLAN, WINDOW, report)
+
+    assert landing.failing_keys(PLAN, WINDOW, report.load_id) == {"check_extract": {"pk_unique": ["1", "2"]}}
+    assert landing.failing_keys(PLAN, WINDOW, "another") == {}
+
+
+def test_drift_is_shown_in_every_window_and_news_once(manifest, staging):
+    line = DriftLine(change="added", column="note", text="column note is new", fingerprint="f1", new=False)
+    told = "source columns outside the contract, not extracted: note int"
+    paste = "- {id: note, name: note}"
+
+    def drifted(*, new: bool) -> QaDocument:
+        drift = SourceDrift(lines=(replace(line, new=new),), to_paste=paste)
+        its = replace(manifest, warnings=(told,), drift=drift)
+        document: QaDocument = summed(facts(its), Shelf(150), staging).document
+        return document
+
+    assert (news(drifted(new=True)), news(drifted(new=False))) == (("column note is new",), ())
+    assert drifted(new=False).warnings == (told,)
+    shown = page(drifted(new=True))
+    assert "column note is new" in shown
+    assert f"<pre>{paste}</pre>" in shown

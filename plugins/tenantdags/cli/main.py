@@ -11,6 +11,7 @@ from tenantdags.cli.contract import app as contract
 from tenantdags.cli.diff import diff
 from tenantdags.cli.doctor import doctor
 from tenantdags.cli.history import history
+from tenantdags.cli.mute import mute, mutes, unmute
 from tenantdags.cli.new import new
 from tenantdags.cli.plan import plan
 from tenantdags.cli.preflight import preflight
@@ -26,7 +27,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor, watch):
+for _command in (
+    check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor, mute, unmute, mutes,
+    watch,
+):  # fmt: skip
     app.command()(_command)
 app.add_typer(contract, name="contract")
 app.add_typer(backfill, name="backfill")

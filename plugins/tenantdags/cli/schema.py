@@ -1,4 +1,5 @@
-"""`tenantdags schema`: a JSON schema of one kind of file, by which editors complete and explain its keys."""
+"""`tenantdags schema`: a JSON schema of one kind of file, by which editors complete and explain its keys, or of the QA
+summary, by which programs read it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ KindArgument = Annotated[Kind, typer.Argument(help="The kind of file.")]
 
 
 def schema(kind: KindArgument = "tenant", project: ProjectOption = None) -> None:
-    """Print the JSON schema (draft 2020-12) of tenant files, the defaults, the groups or contracts.
+    """Print the JSON schema (draft 2020-12) of tenant files, the defaults, the groups, contracts or the QA summary.
 
     In a project it offers the project's own tiers, groups, contracts, flags and rules.
     """

@@ -1,134 +1,167 @@
-"""Who is told: one log line, then every notifier the tenant named for the event. A failing notifier stops nothing."""
+"""Alerting inside Airflow: tasks, the deadline's callback and commands deliver their incidents through here."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import pkgutil
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tenantdags.model.plan import AlertPlan, SlaPlan, TablePlan
-from tenantdags.model.taxonomy import Event
-from tenantdags.steps.alerts import Incident, page, routes_for
+from tenantdags.model.plan import LandingPlan, TablePlan
+from tenantdags.model.window import Window, window_of
+from tenantdags.steps.alerts import Incident, Links, Subject
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseNotifier
+    from tenantdags.steps.alert_delivery import Post
+    from tenantdags.steps.alert_records import Route, State
+    from tenantdags.steps.alert_sweep import Swept
+    from tenantdags.steps.blobs import Blobs
+    from tenantdags.steps.summarise import QaSummary
 
 _log = logging.getLogger("tenantdags.alerts")
 
 
-def deliver(incident: Incident) -> None:
-    """Tells everybody who wants to hear of this incident, once. Never raises, and takes a bounded time.
+def deliver(incident: Incident) -> dict[Route, State]:
+    """Tells everybody who wants to hear of this incident, once, whoever else noticed it.
 
-    For tasks and commands; in the triggerer it is `deliver_async`.
+    Never raises; takes a bounded time (about 50 s when everything hangs). What became of the routes it had to tell.
     """
-    message = page(incident)
-    _log.error(message.text)
-    for route in routes_for(incident):
-        _deliver(route, message.text)
+    from tenantdags.steps.alert_delivery import deliver as tell
+    from tenantdags.steps.alerts import headline
+
+    _log.error("%s: %s", headline(incident), incident.cause)
+    return tell(incident, post(incident.subject))
 
 
-def notify(alerts: Iterable[AlertPlan], event: Event, text: str) -> None:
-    """Sends `text` by every route that wants `event`. Never raises: a missing provider or connection is logged."""
-    for alert in alerts:
-        if event in alert.events:
-            _deliver(alert, text)
+def recover(subject: Subject, window: str, readers: str, now: datetime) -> None:
+    """The window is published: who was told that it was not, hears so once. Never raises."""
+    from tenantdags.steps.alert_delivery import recover as tell
+
+    tell(subject, window, readers, now, post(subject))
 
 
-async def on_sla_miss(
-    tenant: str, table: str, tier: str, due: str, ahead: str, routes: list[list[str]], context: Any
-) -> None:
-    """The deadline's callback, run by the triggerer: one clear line, then the routes (notifier, connection id).
+def sweep(connection: str, container: str, now: datetime) -> Swept:
+    """What the watchdog does every minute: alerts that failed or were forgotten, ended mutes, digests.
 
-    `ahead` is how long before the deadline this is a warning; empty for the miss itself.
+    Raises LandingUnreachable and the like.
     """
-    run = context["dag_run"]
-    said = f"is not published yet, {ahead} ahead" if ahead else "was not published in time"
-    event = "sla_warning" if ahead else "sla_miss"
-    text = f"{event}: {tenant} {table} {said}: {_window(run)}, due {due}, tier {tier}, run {run['dag_run_id']}"
-    _log.error(text)
-    alerts = [AlertPlan(notifier=name, connection=connection, events=("sla_miss",)) for name, connection in routes]
-    await asyncio.gather(*(_deliver_async(alert, text) for alert in alerts))
+    from tenantdags.steps.alert_sweep import sweep as look_after
+
+    return look_after(_post(connection, container), now)
 
 
-def sla_miss_arguments(plan: TablePlan, sla: SlaPlan, ahead: timedelta) -> dict[str, Any]:
+def memory(connection: str, container: str) -> Blobs:
+    """The container alerts are remembered in, asked less patiently than for data."""
+    from tenantdags.dag.world import container_of
+    from tenantdags.steps.blobs import Blobs
+
+    return Blobs(container_of(connection, container, "alerts"), connection, first_wait=0.2, read_timeout=5)
+
+
+def post(subject: Subject) -> Post:
+    return _post(*subject.landing[:2])
+
+
+def _post(connection: str, container: str) -> Post:
+    from tenantdags.dag.notifiers import send
+    from tenantdags.steps.alert_delivery import Post
+
+    return Post(blobs=partial(memory, connection, container), send=send, say=_log.error)
+
+
+def links(dag_id: str, run_id: str, databricks: str | None = None, qa: str | None = None) -> Links:
+    """Where to look at a run, in Airflow's UI and beside it."""
+    from urllib.parse import quote
+
+    from airflow.sdk.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
+    run = f"{base.rstrip('/')}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
+    return Links(run=run, databricks=databricks, qa=qa)
+
+
+async def on_sla_miss(subject: dict[str, Any], every: str, ahead: float, context: Any) -> None:
+    """The deadline's callback, run by the triggerer. `ahead` (seconds): this is the warning before the deadline."""
+    await asyncio.to_thread(_miss, Subject.from_dict(subject), every, timedelta(seconds=ahead), context)
+
+
+def sla_miss_arguments(plan: TablePlan, ahead: timedelta) -> dict[str, Any]:
     """What `on_sla_miss` has to know; stored in clear in the metadata database, so ids only."""
-    due = f"{sla.ready_by:%H:%M} {plan.schedule.time_zone}" if sla.ready_by else f"{sla.within} after the window's end"
-    routes = [[a.notifier, a.connection] for a in plan.alerts if "sla_miss" in a.events]
-    early = str(ahead) if ahead else ""
-    return {
-        "tenant": plan.tenant,
-        "table": plan.table,
-        "tier": plan.tier,
-        "due": due,
-        "ahead": early,
-        "routes": routes,
-    }
+    return {"subject": Subject.of(plan).to_dict(), "every": plan.schedule.every, "ahead": ahead.total_seconds()}
 
 
-def _window(run: Mapping[str, Any]) -> str:
-    start, end = run.get("data_interval_start"), run.get("data_interval_end")
-    return f"window [{start}, {end})" if start else "without a window"
+def _miss(subject: Subject, every: Any, ahead: timedelta, context: Mapping[str, Any]) -> None:
+    from tenantdags.steps.alert_delivery import within
 
-
-def _deliver(alert: AlertPlan, text: str) -> None:
+    run = context["dag_run"]
+    start, end = (_instant(run[f"data_interval_{side}"]) for side in ("start", "end"))
+    window, now = window_of(start, end, every, subject.zone), _now()
     try:
-        _notifier(alert, text).notify({})
-    except Exception:  # noqa: BLE001 - see _undelivered
-        _undelivered(alert, text)
+        readers, known = within(10, partial(_seen, subject, window))
+    except Exception as error:  # noqa: BLE001 - then the page says what is not known
+        _log.error("what readers see of %s is not known: %s", window, error)
+        readers, known = None, ()
+    if readers:
+        return  # published before its run is done, by a backfill or an earlier run: nobody waits for it
+    before = f"; told before: {', '.join(known)}" if known else ""
+    deliver(
+        Incident(
+            subject=subject,
+            kind="late",
+            window=window.key,
+            at=now,
+            due=_instant(context["deadline"]["deadline_time"]) + ahead,
+            ahead=bool(ahead),
+            cause=f"the run is {run.get('state') or 'not done'}{before}",
+            readers="unknown" if readers is None else "nothing of this window yet",
+            run_id=run["dag_run_id"],
+            links=links(f"{subject.tenant}__{subject.table}", run["dag_run_id"]),
+        )
+    )
 
 
-async def _deliver_async(alert: AlertPlan, text: str) -> None:
-    from asgiref.sync import sync_to_async
-
-    try:
-        # asgiref's thread, not asyncio's: only from there may a connection be read inside the triggerer.
-        await (await sync_to_async(_notifier)(alert, text)).async_notify({})
-    except Exception:  # noqa: BLE001 - see _undelivered
-        _undelivered(alert, text)
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
-def _undelivered(alert: AlertPlan, text: str) -> None:
-    # Any failure: alerting must not turn a published window red, nor hide why a red one is red.
-    _log.exception(
-        "not delivered by %s over connection %r (is its provider installed, does the connection exist?): %s",
-        alert.notifier, alert.connection, text,
-    )  # fmt: skip
+def _instant(said: Any) -> datetime:
+    """Airflow hands over a datetime or its text, depending on where the callback waited."""
+    return said if isinstance(said, datetime) else datetime.fromisoformat(said)
 
 
-def _notifier(alert: AlertPlan, text: str) -> BaseNotifier:
-    path, arguments = _NOTIFIERS[alert.notifier]
-    notifier: BaseNotifier = pkgutil.resolve_name(path)(**arguments(alert.connection, text))
-    return notifier
+def _seen(subject: Subject, window: Window) -> tuple[str, tuple[str, ...]]:
+    """(the generation that readers see, empty for none; the kinds of what is open for this window)."""
+    from tenantdags.steps.alert_records import Cell, record_of
+    from tenantdags.steps.landing import PUBLISHED
+    from tenantdags.steps.published import PublishedFile
+
+    connection, container, prefix = subject.landing
+    blobs = memory(connection, container)
+    folder = LandingPlan(connection=connection, container=container, prefix=prefix).window_path(window)
+    found = blobs.read(subject.tenant, f"{folder}/{PUBLISHED}")
+    current = PublishedFile.from_json(found[0]).current if found else None
+    record = record_of(blobs, Cell(subject.tenant, subject.table, window.key))
+    known = tuple(entry.kind for entry in record.live) if record else ()
+    return f"generation {current.generation}" if current else "", known
 
 
-def _smtp(connection: str, text: str) -> dict[str, Any]:
-    """Recipients stand in the connection's extra: `{"from_email": …, "to": …}`."""
-    from airflow.sdk import BaseHook
+def tell(plan: TablePlan, window: Window, summary: QaSummary, run_type: str) -> None:
+    """Who has to hear of an attempt: an incident, the end of one, warnings for the daily digest. Never raises."""
+    from tenantdags.model.deadline import due_of
+    from tenantdags.steps.alert_delivery import warn
+    from tenantdags.steps.qa_summary import news, seen_by_readers
+    from tenantdags.steps.summarise import incident
 
-    to = BaseHook.get_connection(connection).extra_dejson["to"]
-    return {"smtp_conn_id": connection, "to": to, "subject": text[:120], "html_content": text}
-
-
-_AT = "airflow.providers"
-_NOTIFIERS: dict[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
-    "slack": (
-        f"{_AT}.slack.notifications.slack_webhook:SlackWebhookNotifier",
-        lambda connection, text: {"slack_webhook_conn_id": connection, "text": text},
-    ),
-    "smtp": (f"{_AT}.smtp.notifications.smtp:SmtpNotifier", _smtp),
-    "pagerduty": (
-        f"{_AT}.pagerduty.notifications.pagerduty:PagerdutyNotifier",
-        lambda connection, text: {"pagerduty_events_conn_id": connection, "summary": text, "severity": "error"},
-    ),
-    "apprise": (
-        f"{_AT}.apprise.notifications.apprise:AppriseNotifier",
-        lambda connection, text: {"apprise_conn_id": connection, "body": text},
-    ),
-    "http": (
-        f"{_AT}.http.notifications.http:HttpNotifier",
-        lambda connection, text: {"http_conn_id": connection, "json": {"text": text}},
-    ),
-}
+    document, now, subject = summary.document, _now(), Subject.of(plan)
+    if lines := news(document):
+        warn(subject, window.key, lines, now, post(subject))
+    if document.outcome == "green":
+        recover(subject, window.key, seen_by_readers(document), now)
+        return
+    # Backfills and manual runs have no promise to keep.
+    awaited = run_type == "scheduled"
+    looked = links(plan.dag_id, document.run_id, document.databricks_run, summary.page)
+    at = due_of(plan, window) if awaited else None
+    deliver(incident(plan, document, at=now, due=at, links=looked, awaited=awaited))

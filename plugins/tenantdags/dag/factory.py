@@ -24,6 +24,7 @@ from tenantdags.dag.operators import (
     UploadOperator,
 )
 from tenantdags.dag.priority import InTimeFirst
+from tenantdags.dag.retries import ByKind
 from tenantdags.dag.timetable import TenantTimetable
 from tenantdags.model.plan import SlaPlan, TablePlan
 from tenantdags.model.window import day_window
@@ -76,6 +77,7 @@ def _settings(plan: TablePlan) -> dict[str, Any]:
         "default_args": {
             "owner": plan.contract.owner or plan.group,
             "retries": schedule.retries,
+            "retry_policy": ByKind(),
             "priority_weight": schedule.priority,
             "weight_rule": _PRIORITY,
             "execution_timeout": STEP_TIMEOUT,
@@ -108,7 +110,7 @@ def _deadlines(plan: TablePlan) -> list[DeadlineAlert] | None:
 
 
 def _deadline(plan: TablePlan, sla: SlaPlan, ahead: timedelta) -> DeadlineAlert:
-    callback = AsyncCallback("tenantdags.dag.alerts.on_sla_miss", kwargs=sla_miss_arguments(plan, sla, ahead))
+    callback = AsyncCallback("tenantdags.dag.alerts.on_sla_miss", kwargs=sla_miss_arguments(plan, ahead))
     name = f"{ahead} ahead" if ahead else "published in time"
     return DeadlineAlert(WindowDeadline.of(plan, sla, ahead), timedelta(), callback, name=name)
 

@@ -148,10 +148,10 @@ class LoadOperator(DatabricksSubmitRunOperator):
         """A run that cannot be watched goes on for the retry to find; behind the last try it is cancelled."""
         what = f"run {self.run_id} could not be watched to its end: {redact(why)}."
         if context["ti"].try_number <= context["ti"].max_tries:
-            raise DatabricksRun(self.plan.at(window), what, "The retry takes up the same run.")
+            raise DatabricksSubmit(self.plan.at(window), what, "The retry takes up the same run.")
         self._cancel()
         remedy = f"Correct the token of connection {self.databricks_conn_id}, then clear `load`."
-        raise DatabricksRun(self.plan.at(window), what, remedy)
+        raise DatabricksSubmit(self.plan.at(window), what, remedy)
 
     def _time_out(self, window: Window) -> NoReturn:
         self._cancel()

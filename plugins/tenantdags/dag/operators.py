@@ -136,12 +136,13 @@ class PublishOperator(StepOperator):
     def step(self, window: Window, context: Context) -> None:
         from tenantdags.steps.publish import publish
 
+        gates = run.gate_reports(context)
         published = publish(
             self.plan,
             window,
             run.the_manifest(context),
             run.the_loaded(context),
-            run.gate_reports(context),
+            gates,
             world.landing(self.plan, window),
             world.statements(self.plan, window),
             context["run_id"],
@@ -149,7 +150,13 @@ class PublishOperator(StepOperator):
         )
         context["ti"].xcom_push(run.PUBLISHED, asdict(published))
         for outlet in self.outlets:
-            context["outlet_events"][outlet].extra = {"window": window.key, "generation": published.generation}
+            # the event goes out before summarise runs, so what it says of quality is said here
+            context["outlet_events"][outlet].extra = {
+                "window": window.key,
+                "generation": published.generation,
+                "rows": published.rows,
+                "gates": {gate.gate: gate.outcome for gate in gates},
+            }
 
 
 class SummariseOperator(StepOperator):
@@ -161,23 +168,22 @@ class SummariseOperator(StepOperator):
             self.step(run.interval_window(self.plan, context), context)
 
     def step(self, window: Window, context: Context) -> None:
-        from tenantdags.dag.alerts import notify
-        from tenantdags.steps.summarise import summarise
+        from tenantdags.dag.alerts import tell
+        from tenantdags.steps.summarise import World, summarise
 
         facts = run.run_facts(context)
-        summary = summarise(
-            self.plan,
-            window,
-            replace(facts, recount=self._recounted(facts.manifest, window, context)),
+        clients = World(
             landing=partial(world.landing, self.plan, window),
             staging=partial(world.staging, self.plan),
+            statements=partial(world.statements, self.plan, window),
             now=partial(datetime.now, UTC),
             say=self.log.warning,
         )
+        told = replace(facts, recount=self._recounted(facts.manifest, window, context))
+        summary = summarise(self.plan, window, told, clients)
         context["ti"].xcom_push(run.SUMMARY, summary.head())
-        self.log.info(summary.line)
-        if summary.outcome != "green":
-            notify(self.plan.alerts, "red" if summary.outcome in ("red", "drift") else "error", summary.line)
+        self.log.info(summary.document.line)
+        tell(self.plan, window, summary, context["dag_run"].run_type)
 
     def _recounted(self, manifest: Manifest | None, window: Window, context: Context) -> tuple[Told, ...]:
         """Behind publish, so that no older window delays this one; whatever goes wrong is told and fails nothing."""

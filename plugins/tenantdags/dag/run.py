@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowTaskTimeout,
+)
 
 from tenantdags.model.backfill import Request
-from tenantdags.model.errors import PlanChanged, RunError, WindowRefused
+from tenantdags.model.errors import (
+    DatabricksTimeout,
+    GateError,
+    LandingUnreachable,
+    PlanChanged,
+    RunError,
+    SourceBusy,
+    WindowRefused,
+)
 from tenantdags.model.fingerprint import changed, fingerprints
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window, window_named, window_of
@@ -20,14 +33,19 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from tenantdags.steps.manifest import Manifest
+    from tenantdags.steps.qa_summary import RunFacts, TaskFact
     from tenantdags.steps.report import GateReport, Loaded
-    from tenantdags.steps.summarise import RunFacts, TaskFact
 
 EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD = "extract", "check_extract", "upload", "load"
 CHECK_LOAD, PUBLISH, SUMMARISE = "check_load", "publish", "summarise"
 STEPS = (EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD, CHECK_LOAD, PUBLISH)
 
 WINDOW = "window"  # the key of a run's conf that names its window
+# what a step that runs out of time was waiting for
+_WAITS_FOR: dict[str, type[RunError]] = {
+    EXTRACT: SourceBusy, CHECK_EXTRACT: GateError, UPLOAD: LandingUnreachable, LOAD: DatabricksTimeout,
+    CHECK_LOAD: DatabricksTimeout, PUBLISH: DatabricksTimeout,
+}  # fmt: skip
 
 # XCom keys
 PLAN, MANIFEST, REPORT, MANIFEST_URL = "plan", "manifest", "report", "manifest_url"
@@ -102,6 +120,11 @@ def failing(context: Context) -> Iterator[None]:
     except RunError as error:
         _tell_error(context, error.kind, str(error))
         raise (AirflowException if error.retryable else AirflowFailException)(str(error)) from error
+    except AirflowTaskTimeout:
+        late = _timed_out(context)
+        _tell_error(context, late.kind if late else "internal", str(late) if late else "the task took too long.")
+        # its own class: Airflow then calls on_kill, which stops what still runs elsewhere
+        raise AirflowTaskTimeout(str(late)) from late
     except Exception as error:
         # The text of an error we do not know may quote a row's value.
         _tell_error(context, "internal", f"{type(error).__name__}; see the log of the task.")
@@ -113,6 +136,19 @@ def may_wait(context: Context, limit: timedelta) -> bool:
     ti: Any = context["ti"]
     since = ti.get_first_reschedule_date(context)
     return since is None or datetime.now(UTC) - since < limit
+
+
+def _timed_out(context: Context) -> RunError | None:
+    """A step over its time as the kind of what it was waiting for."""
+    task: Any = context["task"]
+    kind = _WAITS_FOR.get(task.task_id)
+    if kind is None:
+        return None
+    where = task.plan.at("?")
+    with suppress(RunError):  # a window off the grid
+        where = task.plan.at(interval_window(task.plan, context))
+    what = f"{task.task_id} did not end within {task.execution_timeout}."
+    return kind(where, what, f"Look at what it waited for in its log, then clear `{task.task_id}`.")
 
 
 def _tell_error(context: Context, kind: str, text: str) -> None:
@@ -186,8 +222,8 @@ def the_loaded(context: Context) -> Loaded:
 
 def run_facts(context: Context) -> RunFacts:
     """Everything the steps of this run left behind, as far as they came."""
+    from tenantdags.steps.qa_summary import RunFacts
     from tenantdags.steps.report import Published
-    from tenantdags.steps.summarise import RunFacts
 
     published = told(context, PUBLISH, PUBLISHED)
     ti: Any = context["ti"]
@@ -202,6 +238,7 @@ def run_facts(context: Context) -> RunFacts:
         gates=gate_reports(context),
         loaded=loaded_if_any(context),
         published=Published(**published) if published else None,
+        databricks_run=told(context, LOAD, "run_page_url"),
         reason=request.reason,
         by=request.by,
     )
@@ -221,7 +258,7 @@ def may_begin(plan: TablePlan, context: Context) -> datetime | None:
 
 
 def _task_fact(context: Context, step: str, ended: Mapping[str, Any]) -> TaskFact:
-    from tenantdags.steps.summarise import TaskFact
+    from tenantdags.steps.qa_summary import TaskFact
 
     error = told(context, step, ERROR) or {}
     return TaskFact(

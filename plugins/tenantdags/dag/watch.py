@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tenantdags.steps.blobs import Blobs
     from tenantdags.steps.watch import Look, World
 
+_log = logging.getLogger(__name__)
 API_SECONDS = 15.0  # what one question to Airflow may take, so that a hanging api-server holds up no page
 
 
@@ -28,8 +30,10 @@ def look_once(root: Path, now: datetime | None = None) -> Look:
 
     blobs = platform_blobs(root, WHERE)
     kept = read_ledger(blobs, WHERE)
-    fleet = with_kept(read_fleet(root), root, blobs, WHERE, kept.ledger.digests)
-    return look(fleet, kept, _world(blobs), now or datetime.now(UTC))
+    fleet, at = with_kept(read_fleet(root), root, blobs, WHERE, kept.ledger.digests), now or datetime.now(UTC)
+    found = look(fleet, kept, _world(blobs), at)
+    _sweep(root, at)
+    return found
 
 
 def platform_blobs(root: Path, where: str) -> Blobs:
@@ -51,7 +55,7 @@ def _world(blobs: Blobs) -> World:
         logged=_logged,
         airflow=partial(world.airflow_api, WHERE, seconds=API_SECONDS),
         tell=_tell,
-        recovered=lambda incidents: None,
+        recovered=_recovered,
     )
 
 
@@ -70,8 +74,26 @@ def _logged(plan: TablePlan, since: datetime) -> frozenset[tuple[str, str, datet
 
 
 def _tell(incidents: Sequence[Incident]) -> None:
-    from tenantdags.dag.alerts import notify
-    from tenantdags.steps.alerts import page
+    from tenantdags.dag.alerts import deliver
 
     for incident in incidents:
-        notify(incident.subject.routes, incident.event, page(incident).text)
+        deliver(incident)
+
+
+def _recovered(incidents: Sequence[Incident]) -> None:
+    """The run that published a window tells so itself; this is for what was published without one."""
+    from tenantdags.dag.alerts import recover
+
+    for incident in incidents:
+        recover(incident.subject, incident.window, incident.readers, incident.at)
+
+
+def _sweep(root: Path, now: datetime) -> None:
+    """Alerts that nobody got yet, ended mutes, digests."""
+    from tenantdags.dag.alerts import sweep
+    from tenantdags.steps.fleet import landing_of
+
+    place = landing_of(root)
+    swept = sweep(place.connection, place.container, now)
+    if swept.failed:
+        _log.error("%d alerts could not be delivered and will be sent again", swept.failed)

@@ -46,7 +46,7 @@ _AREAS: dict[str, Area] = {
 # these follow from the tenant, the catalog and the contract, and change with them alone
 _DERIVED = (
     "dag", "tenant.id", "tenant.file", "contract.file", "landing.prefix", "databricks.curated", "databricks.serving",
-    "databricks.publish_log", "pools.source", "pools.curated", "asset",
+    "databricks.publish_log", "databricks.qa_log", "pools.source", "pools.curated", "asset",
 )  # fmt: skip
 # lists whose entries come and go one by one; of others the whole is told
 _ENTRIES = ("alerts", "contract.rights")

@@ -1,4 +1,4 @@
-"""Every error of ours: what happened, where, and how to fix it.
+"""Every error of ours: what happened, where, and how to fix it. Whether it is retried is in model/taxonomy.py.
 
 TenantDagsError
 ├── ConfigError              config.invalid          one or more Problems in files, all at once
@@ -9,21 +9,21 @@ TenantDagsError
 │   ├── AirflowNotFound
 │   └── AirflowConflict                              something stands in the way, such as another backfill
 └── RunError                 one window of one table could not go on
-    ├── SourceUnreachable    source.unreachable      retried
+    ├── SourceUnreachable    source.unreachable
     ├── SourcePermission     source.permission
-    ├── SourceBusy           source.busy             retried (deadlock, timeout)
+    ├── SourceBusy           source.busy             deadlock, timeout
     ├── SnapshotOff          source.snapshot_off
     ├── DriftBreaking        drift.breaking
     ├── BadValue             quality.value           a value the contract's type or rule cannot hold
     ├── GateRed              quality.<rule>          a check failed: the data is not good enough
-    ├── GateError            gate.error              retried: a check could not be evaluated
+    ├── GateError            gate.error              a check could not be evaluated
     ├── ReconcileMismatch    reconcile.mismatch
-    ├── StagingUnavailable   staging.unavailable     retried
-    ├── LandingUnreachable   landing.unreachable     retried
+    ├── StagingUnavailable   staging.unavailable
+    ├── LandingUnreachable   landing.unreachable
     ├── LandingConflict      landing.conflict
-    ├── DatabricksSubmit     databricks.submit       retried
-    ├── DatabricksRun        databricks.run          retried
-    ├── DatabricksTimeout    databricks.timeout      retried
+    ├── DatabricksSubmit     databricks.submit
+    ├── DatabricksRun        databricks.run
+    ├── DatabricksTimeout    databricks.timeout
     ├── TableBehind          config.invalid          a table, view or container `tenantdags apply` has to make
     ├── WindowRefused        config.invalid          the window may not be run (off the grid, too early, too late)
     ├── PlanChanged          config.invalid          the files changed under a run, so its steps do not fit together
@@ -35,6 +35,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+from tenantdags.model.taxonomy import kind_of
 
 
 class TenantDagsError(Exception):
@@ -118,8 +120,6 @@ class AirflowConflict(AirflowError):
 class RunError(TenantDagsError):
     """One window of one table cannot go on. `where` is `TablePlan.at(window)`: 'acme orders 2026-11-21'."""
 
-    retryable: ClassVar[bool] = False
-
     def __init__(self, where: str, what: str, remedy: str) -> None:
         self.where, self.what, self.remedy = where, what, remedy
         super().__init__(where, what, remedy)
@@ -127,9 +127,14 @@ class RunError(TenantDagsError):
     def __str__(self) -> str:
         return f"{self.where}: {self.kind}: {self.what} Remedy: {self.remedy}"
 
+    @property
+    def retryable(self) -> bool:
+        """Whether trying again can help: model/taxonomy.py says, by the kind."""
+        return kind_of(self.kind).retry is not None
+
 
 class SourceUnreachable(RunError):
-    kind, retryable = "source.unreachable", True
+    kind = "source.unreachable"
 
 
 class SourcePermission(RunError):
@@ -137,7 +142,7 @@ class SourcePermission(RunError):
 
 
 class SourceBusy(RunError):
-    kind, retryable = "source.busy", True
+    kind = "source.busy"
 
 
 class SnapshotOff(RunError):
@@ -162,7 +167,7 @@ class GateRed(RunError):
 
 
 class GateError(RunError):
-    kind, retryable = "gate.error", True
+    kind = "gate.error"
 
 
 class ReconcileMismatch(RunError):
@@ -170,11 +175,11 @@ class ReconcileMismatch(RunError):
 
 
 class StagingUnavailable(RunError):
-    kind, retryable = "staging.unavailable", True
+    kind = "staging.unavailable"
 
 
 class LandingUnreachable(RunError):
-    kind, retryable = "landing.unreachable", True
+    kind = "landing.unreachable"
 
 
 class LandingConflict(RunError):
@@ -182,15 +187,15 @@ class LandingConflict(RunError):
 
 
 class DatabricksSubmit(RunError):
-    kind, retryable = "databricks.submit", True
+    kind = "databricks.submit"
 
 
 class DatabricksRun(RunError):
-    kind, retryable = "databricks.run", True
+    kind = "databricks.run"
 
 
 class DatabricksTimeout(RunError):
-    kind, retryable = "databricks.timeout", True
+    kind = "databricks.timeout"
 
 
 class TableBehind(RunError):

@@ -18,6 +18,7 @@ def leftovers(plans: Sequence[TablePlan], others: Iterable[TablePlan]) -> list[S
         ("Landing, every load ever made", sorted({_landing(plan) for plan in plans})),
         ("Curated rows", [f"{plan.curated} where tenant_id = '{plan.tenant}'" for plan in plans]),
         ("Publish log", sorted({_log(plan) for plan in plans})),
+        ("QA summaries and their log", sorted({line for plan in plans for line in _qa(plan)})),
         ("Readers still see the last published windows", sorted({plan.serving for plan in plans})),
         ("Staging, files of failed runs until they expire", sorted({f"{p.staging.url}/{p.tenant}/" for p in plans})),
         ("Airflow", ["the DAGs, as stale, with the history of their runs: `airflow dags delete DAG` removes both"]),
@@ -32,6 +33,12 @@ def _landing(plan: TablePlan) -> str:
 
 def _log(plan: TablePlan) -> str:
     return f"{plan.databricks.publish_log} where tenant_id = '{plan.tenant}'"
+
+
+def _qa(plan: TablePlan) -> tuple[str, str]:
+    container = f"container {plan.landing.container} of {plan.landing.connection}"
+    folder = f"{container}: _qa/tenant_id={plan.tenant}/"
+    return folder, f"{plan.databricks.qa_log} where tenant_id = '{plan.tenant}'"
 
 
 def _connections(plans: Sequence[TablePlan], others: Sequence[TablePlan]) -> list[str]:

@@ -98,6 +98,10 @@ class DatabricksPlan:
     def publish_log(self) -> str:
         return f"{self.catalog}.ops.publish_log"
 
+    @property
+    def qa_log(self) -> str:
+        return f"{self.catalog}.ops.qa_log"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolsPlan:

@@ -54,7 +54,7 @@ def to_dict(plan: TablePlan) -> dict[str, Any]:
         "landing": _plain(plan.landing),
         "databricks": {
             **_plain(plan.databricks), "curated": plan.curated, "serving": plan.serving,
-            "publish_log": plan.databricks.publish_log,
+            "publish_log": plan.databricks.publish_log, "qa_log": plan.databricks.qa_log,
         },
         "pools": _plain(plan.pools),
         "asset": plan.asset_uri,

@@ -158,7 +158,8 @@ def _platform(trail: _Trail) -> Iterator[tuple[PlanPath, str]]:
     yield ("landing", "prefix"), _derived(contract, trail.tenant("tenant"))
     for name in ("curated", "serving"):
         yield ("databricks", name), _derived(catalog, contract)
-    yield ("databricks", "publish_log"), _derived(catalog)
+    for name in ("publish_log", "qa_log"):
+        yield ("databricks", name), _derived(catalog)
     connection = trail.tenant("source", "connection")
     own = trail.defaults("pools", "connections", trail.plan.source.connection)
     yield ("pools", "source"), _derived(connection)

@@ -1,4 +1,4 @@
-"""JSON schemas of our files (draft 2020-12), for editors to complete and explain keys; `check` knows more than they."""
+"""JSON schemas (draft 2020-12) of our files, for editors to complete keys, and of the QA summary, for its readers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel
 
 from tenantdags.model.contract_file import ContractFile, Odcs
+from tenantdags.model.qa import QaDocument
 from tenantdags.model.tenant import Defaults, Groups, Tenant
 
-Kind = Literal["tenant", "defaults", "groups", "contract"]
+Kind = Literal["tenant", "defaults", "groups", "contract", "qa"]
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MODELS: dict[Kind, type[BaseModel]] = {
-    "tenant": Tenant, "defaults": Defaults, "groups": Groups, "contract": ContractFile,
+    "tenant": Tenant, "defaults": Defaults, "groups": Groups, "contract": ContractFile, "qa": QaDocument,
 }  # fmt: skip
 _TITLES: dict[Kind, str] = {
     "tenant": "tenantdags: config/tenants/<tenant>.yaml", "defaults": "tenantdags: config/defaults.yaml",
     "groups": "tenantdags: config/groups.yaml", "contract": "tenantdags: include/contracts/<table>.v<major>.odcs.yaml",
+    "qa": "tenantdags: the QA summary of one attempt, format 1",
 }  # fmt: skip
 # what the models' validators hold between keys, as far as a schema can say it
 _BETWEEN_KEYS: dict[str, Schema] = {
@@ -44,6 +46,8 @@ class Known:
 
 def schema(kind: Kind, known: Known) -> Schema:
     """The schema of one kind of file, with the names `known` in its project."""
+    if kind == "qa":  # written by programs for programs: a null is said, and every key is there
+        return {"$schema": DIALECT, **QaDocument.model_json_schema(mode="serialization"), "title": _TITLES[kind]}
     found = _plain(_MODELS[kind].model_json_schema(by_alias=True))
     found = {"$schema": DIALECT, **found, "title": _TITLES[kind]}
     for name, part in _parts(found):

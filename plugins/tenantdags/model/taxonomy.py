@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Literal
 
 Severity = Literal["info", "ticket", "page"]  # in ascending order: for the digest, for working hours, for the night
+Reach = Literal["table", "source", "platform"]  # how far the cause may reach
 Event = Literal["sla_miss", "missing", "red", "error", "warn", "recovery"]
 SEVERITIES: tuple[Severity, ...] = ("info", "ticket", "page")
 RUNBOOKS = "docs/runbooks"
@@ -32,18 +33,23 @@ class Retry:
         """Before the `retry`-th retry, counted from 1."""
         return unit * min(self.longest, self.first * self.factor ** (retry - 1))
 
+    def most(self, retries: int) -> int:
+        """The tier's retries, or fewer."""
+        return retries if self.at_most is None else min(retries, self.at_most)
+
     def allows(self, retry: int) -> bool:
         return self.at_most is None or retry <= self.at_most
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Kind:
-    """One word. `retry` None: trying again cannot help. `severity` is that of a tier that caps nothing."""
+    """One word. `severity` is that of a tier that caps nothing. Without `retry` a task fails at once."""
 
     word: str
-    meaning: str
+    reach: Reach
     event: Event
     severity: Severity
+    meaning: str
     retry: Retry | None = None
 
     @property
@@ -55,57 +61,42 @@ class Kind:
 _PATIENT = Retry(first=1.0)  # with three retries 5, 10 and 20 minutes: a server that is started anew comes back
 _SOON = Retry(first=0.4, longest=4.0)
 _ONCE = Retry(first=0.2, at_most=1)  # a notebook that fails twice fails always, and each run costs
+_TWICE = Retry(first=0.2, at_most=2)
 
 KINDS: tuple[Kind, ...] = (
-    Kind(word="source.unreachable", meaning="The source does not answer.", event="error", severity="page",
-         retry=_PATIENT),
-    Kind(word="source.permission", meaning="The source refuses the login or a table.", event="error", severity="page"),
-    Kind(word="source.busy", meaning="The source broke off: a deadlock, a timeout, no room.", event="error",
-         severity="page", retry=_SOON),
-    Kind(word="source.snapshot_off", meaning="The source's database does not allow snapshot isolation.", event="error",
-         severity="page"),
-    Kind(word="config.invalid", meaning="A file, a connection or a table is not as the plan needs it.", event="error",
-         severity="page"),
-    Kind(word="drift.additive", meaning="The source's table got something the contract does not know.", event="warn",
-         severity="info"),
-    Kind(word="drift.breaking", meaning="The source's table no longer fits the contract.", event="red",
-         severity="page"),
-    Kind(word="quality", meaning="A rule of the contract is broken: the data is not good enough.", event="red",
-         severity="page"),
-    Kind(word="gate.error", meaning="A rule could not be evaluated, so its gate stays closed.", event="error",
-         severity="page", retry=Retry(first=0.2, at_most=2)),
-    Kind(word="reconcile.mismatch", meaning="Rows or sums differ between two places.", event="red", severity="page"),
-    Kind(word="staging.unavailable", meaning="Staged files cannot be written or found.", event="error",
-         severity="page", retry=_SOON),
-    Kind(word="landing.conflict", meaning="Landing holds something else than this run may find there.", event="error",
-         severity="ticket"),
-    Kind(word="landing.unreachable", meaning="ADLS does not answer or refuses.", event="error", severity="page",
-         retry=_SOON),
-    Kind(word="databricks.submit", meaning="Databricks refuses or does not answer.", event="error", severity="page",
-         retry=_SOON),
-    Kind(word="databricks.run", meaning="A notebook run or a SQL statement failed.", event="error", severity="page",
-         retry=_ONCE),
-    Kind(word="databricks.timeout", meaning="A notebook run or a SQL statement took too long.", event="error",
-         severity="page", retry=_ONCE),
-    Kind(word="publish.refused", meaning="The append may not be published: another one is newer, or a gate is closed.",
-         event="error", severity="ticket"),
-    Kind(word="late", meaning="The window is not published by its deadline, or soon will not be.", event="sla_miss",
-         severity="page"),
-    Kind(word="missing", meaning="The window's run never started.", event="missing", severity="page"),
-    Kind(word="internal", meaning="An error of ours, or a task that was killed and told nothing.", event="error",
-         severity="page", retry=Retry(first=1.0)),
-)  # fmt: skip
+    Kind("source.unreachable", "source", "error", "page", "The source does not answer.", _PATIENT),
+    Kind("source.permission", "source", "error", "page", "The source refuses the login or a table."),
+    Kind("source.busy", "source", "error", "page", "The source broke off: a deadlock, a timeout, no room.", _SOON),
+    Kind("source.snapshot_off", "source", "error", "page", "The source's database allows no snapshot isolation."),
+    Kind("config.invalid", "table", "error", "page", "A file, a connection or a table is not as the plan needs it."),
+    Kind("drift.additive", "table", "warn", "info", "The source's table has something the contract does not know."),
+    Kind("drift.breaking", "table", "red", "page", "The source's table no longer fits the contract."),
+    Kind("quality", "table", "red", "page", "A rule of the contract is broken: the data is not good enough."),
+    Kind("gate.error", "platform", "error", "page", "A rule could not be evaluated, so its gate stays closed.", _TWICE),
+    Kind("reconcile.mismatch", "table", "red", "page", "Rows or sums differ between two places."),
+    Kind("staging.unavailable", "platform", "error", "page", "Staged files cannot be written or found.", _SOON),
+    Kind("landing.conflict", "table", "error", "ticket", "Landing holds something else than this run may find there."),
+    Kind("landing.unreachable", "platform", "error", "page", "ADLS does not answer, or refuses.", _SOON),
+    Kind("databricks.submit", "platform", "error", "page", "Databricks does not answer, or refuses.", _SOON),
+    Kind("databricks.run", "platform", "error", "page", "A notebook run or a SQL statement failed.", _ONCE),
+    Kind("databricks.timeout", "platform", "error", "page", "A notebook run or a SQL statement took too long.", _ONCE),
+    Kind("publish.refused", "table", "error", "ticket", "Something newer is published, or a gate is not open."),
+    Kind("late", "table", "sla_miss", "page", "The window is not published by its deadline, or soon will not be."),
+    Kind("missing", "platform", "missing", "page", "The window's run never started."),
+    Kind("internal", "platform", "error", "page", "An error of ours, or a task was killed and told nothing.", _PATIENT),
+)
 _BY_WORD = {kind.word: kind for kind in KINDS}
 
 
 def kind_of(word: str) -> Kind:
-    """The entry of `source.busy` or `quality.pk_unique`. Raises KeyError for a word that is none."""
+    """The entry of `source.busy` or `quality.pk_unique`; a word that is none, told by older code, is `internal`."""
     return _BY_WORD[label(word)]
 
 
 def label(word: str) -> str:
     """The word as a metric's label, of which there are only as many as kinds: `quality.pk_unique` → `quality`."""
-    return "quality" if word.startswith("quality.") else word
+    bounded = "quality" if word.startswith("quality.") else word
+    return bounded if bounded in _BY_WORD else "internal"
 
 
 def severity(word: str, loudest: Severity) -> Severity:

@@ -6,9 +6,9 @@ A page is read at night on a phone: its first line says it all, its other lines 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,6 @@ from tenantdags.model.plan import AlertPlan, TablePlan
 from tenantdags.model.taxonomy import Event, Severity, kind_of, severity
 
 NO_WINDOW = "-"
-NAMED = 30  # places that one digest names; the others are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +27,19 @@ class Subject:
     tier: str
     table: str
     zone: str
-    serving: str
+    source: str  # connection id
     loudest: Severity
     routes: tuple[AlertPlan, ...]
-    landing: tuple[str, str]  # connection id, container: where alerts are remembered
+    landing: tuple[str, str, str]  # connection id, container, the table's prefix: where alerts are remembered
     runbook: str | None = None  # the table's own
 
     @classmethod
     def of(cls, plan: TablePlan) -> Subject:
         return cls(
             tenant=plan.tenant, name=plan.tenant_name, tier=plan.tier, table=plan.table, zone=plan.schedule.time_zone,
-            serving=plan.serving, loudest=plan.loudest, routes=plan.alerts,
-            landing=(plan.landing.connection, plan.landing.container), runbook=plan.contract.runbook,
+            source=plan.source.connection, loudest=plan.loudest, routes=plan.alerts,
+            landing=(plan.landing.connection, plan.landing.container, plan.landing.prefix),
+            runbook=plan.contract.runbook,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,7 +77,8 @@ class Incident:
 
     `window` is the window's key ('2026-11-21', '2026-11-21T14Z'), NO_WINDOW for what concerns the whole table.
     `at` and `due` are aware; `due` is when readers expect the window, None without an SLA. `ahead` marks the warning
-    before a deadline. `readers` says what they see of the window now. `tries` counts from 1.
+    before a deadline; `awaited` is False for a backfill or a manual run, which nobody waits for at night. `readers`
+    says what they see of the window now. `tries` counts from 1.
     """
 
     subject: Subject
@@ -87,6 +88,7 @@ class Incident:
     cause: str
     due: datetime | None = None
     ahead: bool = False
+    awaited: bool = True
     readers: str = "unknown"
     broken: Broken | None = None
     failed_task: str | None = None
@@ -105,26 +107,34 @@ class Incident:
 
     @property
     def severity(self) -> Severity:
-        """The kind's for this tier. A deadline that has not passed yet rings nobody out of bed."""
+        """The kind's for this tier; only what readers wait for, and wait for already, rings at night."""
         found = severity(self.kind, self.subject.loudest)
-        return "ticket" if self.ahead and found == "page" else found
+        return "ticket" if found == "page" and (self.ahead or not self.awaited) else found
 
     @property
     def fingerprint(self) -> str:
         """The same for everybody who notices this incident: 12 hex digits of window and kind."""
-        parts = (self.subject.tenant, self.subject.table, self.window, self.kind, "ahead" if self.ahead else "")
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+        parts = (self.subject.tenant, self.subject.table, self.window, self.kind)
+        return fingerprint_of(*parts, *(["ahead"] if self.ahead else []))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one route is sent. `fingerprint` is the deduplication key where a service knows such a thing."""
+    """What one route is sent; the text begins with the subject.
+
+    `fingerprint` is the deduplication key where a service knows such a thing, `resolves` are those that are over.
+    """
 
     subject: str
     text: str
     severity: Severity
     fingerprint: str
-    action: Literal["trigger", "resolve"] = "trigger"
+    resolves: tuple[str, ...] = ()
+    about: Literal["incident", "recovery", "digest"] = "incident"
+
+
+def fingerprint_of(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 def routes_for(incident: Incident) -> tuple[AlertPlan, ...]:
@@ -136,12 +146,73 @@ def routes_for(incident: Incident) -> tuple[AlertPlan, ...]:
     )
 
 
-def page(incident: Incident, same_cause: Sequence[str] = ()) -> Message:
-    """The message about one incident. `same_cause` are other places that have it now."""
-    lines = [headline(incident), *_what(incident), *_who(incident, same_cause), *_where_to_look(incident)]
+def page(incident: Incident) -> Message:
+    """The message about one incident."""
+    lines = [headline(incident), *_what(incident), *_who(incident), *_where_to_look(incident)]
     return Message(
         subject=lines[0], text="\n".join(lines), severity=incident.severity, fingerprint=incident.fingerprint
     )
+
+
+def storm_page(storm_of: Incident, places: Sequence[str], fingerprint: str) -> Message:
+    """In place of the page of one more incident, when nobody is there to collect those that follow."""
+    subject = f"{storm_of.severity.upper()} STORM {storm_of.kind}: {len(places)} windows so far"
+    lines = (
+        subject, f"Cause of the last: {storm_of.cause}", *by_window(places), "Further ones of this kind do not page.",
+        f"Runbook: {kind_of(storm_of.kind).runbook}", f"Fingerprint: {fingerprint}",
+    )  # fmt: skip
+    return Message(subject=subject, text="\n".join(lines), severity=storm_of.severity, fingerprint=fingerprint)
+
+
+def storm_digest(kind: str, loud: Severity, places: Sequence[str], first: str, fingerprint: str) -> Message:
+    """Everything that came with the first page of its kind, in one message."""
+    tenants = len({place.split(" ")[0] for place in places})
+    windows = f"{len(places)} window{'s' if len(places) > 1 else ''}"
+    subject = f"{loud.upper()} STORM {kind}: {windows} more of {tenants} tenants"
+    lines = (subject, f"Paged: {first}", *by_window(places), f"Runbook: {kind_of(kind).runbook}",
+             f"Fingerprint: {fingerprint}")  # fmt: skip
+    return Message(subject=subject, text="\n".join(lines), severity=loud, fingerprint=fingerprint, about="digest")
+
+
+def storm_over(kind: str, loud: Severity, places: Sequence[str], left: int, fingerprint: str) -> Message:
+    """The recoveries of what a digest told. The service's own incident ends with the last one."""
+    subject = f"RECOVERED {kind}: {len(places)} published, {left} still open"
+    lines = (subject, *by_window(places), f"Fingerprint: {fingerprint}")
+    return Message(
+        subject=subject, text="\n".join(lines), severity=loud, fingerprint=fingerprint, about="recovery",
+        resolves=() if left else (fingerprint,),
+    )  # fmt: skip
+
+
+def recovery(where: str, told: Sequence[tuple[str, str, datetime]], said: str, loud: Severity, at: datetime) -> Message:
+    """`told`: kind, fingerprint and time of what was told before; `said`: what readers see from now on."""
+    began = min(when for _, _, when in told) if told else at
+    subject = f"RECOVERED {where}: published after {in_words(at - began)}"
+    lines = (subject, f"Was: {', '.join(kind for kind, _, _ in told)}", f"Readers see: {said}")
+    return Message(
+        subject=subject, text="\n".join(lines), severity=loud, fingerprint=fingerprint_of(where, "recovery"),
+        resolves=tuple(fingerprint for _, fingerprint, _ in told), about="recovery",
+    )  # fmt: skip
+
+
+def digest(day: date, warned: Sequence[tuple[str, Sequence[str]]]) -> Message:
+    """The warnings of one day: `(place, lines)`."""
+    places = f"{len(warned)} window{'s' if len(warned) > 1 else ''}"
+    subject = f"WARNINGS of {day.isoformat()}: {places}"
+    lines = [subject]
+    for where, said in sorted(warned):
+        lines += [where, *(f"- {line}" for line in said)]
+    fingerprint = fingerprint_of("digest", day.isoformat())
+    return Message(subject=subject, text="\n".join(lines), severity="info", fingerprint=fingerprint, about="digest")
+
+
+def by_window(places: Sequence[str]) -> Iterator[str]:
+    """`orders 2026-11-21: acme, globex`: all of them, one line per table and window."""
+    found: dict[str, list[str]] = {}
+    for place in places:
+        tenant, _, rest = place.partition(" ")
+        found.setdefault(rest, []).append(tenant)
+    yield from (f"{rest}: {', '.join(sorted(tenants))}" for rest, tenants in sorted(found.items()))
 
 
 def headline(incident: Incident) -> str:
@@ -173,22 +244,31 @@ def _what(incident: Incident) -> Iterable[str]:
         yield f"Cause: {incident.cause}"
     else:
         yield f"Rule {broken.rule}: {broken.value}"
-        yield f"Expected: {broken.expected}"
+        if f"expected {broken.expected}" not in broken.value:
+            yield f"Expected: {broken.expected}"
     if broken and broken.more:
         yield f"Also broken: {', '.join(broken.more)}"
     if incident.failed_task:
         yield f"Failed: {incident.failed_task}, try {incident.tries}"
 
 
-def _who(incident: Incident, same_cause: Sequence[str]) -> Iterable[str]:
+def _who(incident: Incident) -> Iterable[str]:
     subject = incident.subject
     yield f"Tenant: {subject.name} ({subject.tenant}), {subject.tier}"
     if incident.due is not None:
         yield f"Deadline: {incident.due.astimezone(ZoneInfo(subject.zone)):%H:%M %a %d %b} {subject.zone}"
     yield f"Readers see: {incident.readers}"
-    if same_cause:
-        yield f"Same cause: {named(same_cause)}"
-    yield f"Not affected: {subject.tenant}'s other tables, all other tenants" + (" but those" if same_cause else "")
+    yield f"Not affected: {_not_affected(incident)}"
+
+
+def _not_affected(incident: Incident) -> str:
+    """As far as the kind of cause allows to say: what is published stays readable in any case."""
+    subject, reach = incident.subject, kind_of(incident.kind).reach
+    if reach == "table":
+        return f"{subject.tenant}'s other tables, all other tenants"
+    if reach == "source":
+        return f"tenants on other sources than {subject.source}"
+    return "published windows; any tenant may have this"
 
 
 def _where_to_look(incident: Incident) -> Iterable[str]:
@@ -199,9 +279,3 @@ def _where_to_look(incident: Incident) -> Iterable[str]:
     if subject.runbook:
         yield f"Table: {subject.runbook}"
     yield f"Fingerprint: {incident.fingerprint}"
-
-
-def named(places: Sequence[str]) -> str:
-    """`a, b, c`, and behind NAMED of them `and 170 more`."""
-    more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
-    return f"{', '.join(places[:NAMED])}{more}"

@@ -60,6 +60,7 @@ def _pending(plan: TablePlan, world: World) -> Iterator[str]:
     for schema in dbsql.SCHEMAS:
         yield dbsql.create_schema(plan.databricks.catalog, schema)
     yield from _table(plan, plan.databricks.publish_log, dbsql.LOG, dbsql.create_log(plan), statements)
+    yield from _table(plan, plan.databricks.qa_log, dbsql.QA_LOG, dbsql.create_qa_log(plan), statements)
     yield from _table(plan, plan.curated, dbsql.curated_columns(plan.contract), dbsql.create_curated(plan), statements)
     yield dbsql.create_view(plan)
     if plan.contract.mode == "snapshot":

@@ -17,7 +17,7 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.storage.blob import BlobClient, ContainerClient, ExponentialRetry
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings, ExponentialRetry
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from tenantdags.model.errors import LandingUnreachable, RunError, TableBehind
@@ -62,11 +62,11 @@ class Blobs:
         except ResourceNotFoundError:
             return None
 
-    def write(self, where: str, path: str, data: bytes) -> None:
+    def write(self, where: str, path: str, data: bytes, content_type: str | None = None) -> None:
         """Whatever was there before."""
-        blob = self.client_of(path)
+        blob, settings = self.client_of(path), ContentSettings(content_type) if content_type else None
         with self.errors(where):
-            self.patiently(lambda: blob.upload_blob(data, overwrite=True))
+            self.patiently(lambda: blob.upload_blob(data, overwrite=True, content_settings=settings))
 
     def swap(self, where: str, path: str, data: bytes, etag: str | None) -> str | None:
         """The new ETag, if `etag` (None: nothing) was still there; None when another writer was faster.
@@ -91,13 +91,14 @@ class Blobs:
             found = self.patiently(lambda: [b.name for b in self._client.walk_blobs(prefix) if b.name.endswith("/")])
         return tuple(name.removeprefix(prefix).rstrip("/") for name in found)
 
-    def delete(self, where: str, path: str) -> bool:
-        """False when there is no such blob."""
+    def delete(self, where: str, path: str, etag: str | None = None) -> bool:
+        """False when there is no such blob, or with `etag` no longer that version of it."""
         blob = self.client_of(path)
+        match: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
             with self.errors(where):
-                self.patiently(blob.delete_blob)
-        except ResourceNotFoundError:
+                self.patiently(lambda: blob.delete_blob(**match))
+        except (ResourceNotFoundError, ResourceModifiedError):
             return False
         return True
 

@@ -36,6 +36,33 @@ LOG = (
     ("actor", "STRING"),
     ("logged_at", "TIMESTAMP"),
 )
+QA_LOG = (
+    ("tenant_id", "STRING"),
+    ("table_name", "STRING"),
+    ("window_start", "TIMESTAMP"),
+    ("as_of_date", "DATE"),
+    ("run_id", "STRING"),
+    ("attempt", "STRING"),
+    ("outcome", "STRING"),
+    ("kind", "STRING"),
+    ("rule", "STRING"),
+    ("line", "STRING"),
+    ("failed_task", "STRING"),
+    ("source_rows", "BIGINT"),
+    ("staged_rows", "BIGINT"),
+    ("landed_rows", "BIGINT"),
+    ("appended_rows", "BIGINT"),
+    ("published_rows", "BIGINT"),
+    ("generation", "BIGINT"),
+    ("check_extract", "STRING"),
+    ("check_load", "STRING"),
+    ("warnings", "BIGINT"),
+    ("load_id", "STRING"),
+    ("append_id", "STRING"),
+    ("summary", "STRING"),
+    ("reason", "STRING"),
+    ("summarised_at", "TIMESTAMP"),
+)
 SCHEMAS = ("curated", "ops", "serving")
 _READER_STAMPS = ("tenant_id", "as_of_date", "window_start")
 _ONE_WINDOW = " AND window_start = :window_start"
@@ -104,6 +131,26 @@ GROUP BY tenant_id"""
 def create_history_view(plan: TablePlan) -> str:
     """Every observed snapshot, one winning append per window."""
     return _reader(plan, f"{plan.serving}_history", _winners(plan), f"{plan.contract.purpose} Every snapshot.")
+
+
+def create_qa_log(plan: TablePlan) -> str:
+    columns = [(name, kind, None) for name, kind in QA_LOG]
+    comment = "One row per attempt at a window, whatever became of it; only ever appended to."
+    return _create_table(plan.databricks.qa_log, columns, ("tenant_id", "as_of_date"), comment)
+
+
+def insert_qa_log(plan: TablePlan) -> str:
+    names = ", ".join(quote(name) for name, _ in QA_LOG)
+    values = ", ".join(f":{name}" for name, _ in QA_LOG)
+    return f"INSERT INTO {quote_path(plan.databricks.qa_log)} ({names})\nVALUES ({values})"
+
+
+def qa_logged(plan: TablePlan) -> str:
+    """A row when this attempt has one. Parameters: tenant_id, table_name, window_start, attempt."""
+    return f"""\
+SELECT attempt
+FROM {quote_path(plan.databricks.qa_log)}
+WHERE tenant_id = :tenant_id AND table_name = :table_name AND window_start = :window_start AND attempt = :attempt"""
 
 
 def insert_log(plan: TablePlan) -> str:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
@@ -22,9 +23,11 @@ from tenantdags.steps.blobs import Blobs, code_of
 from tenantdags.steps.manifest import Manifest, Part
 from tenantdags.steps.published import PublishedFile
 from tenantdags.steps.redact import redact
+from tenantdags.steps.report import GateReport
 from tenantdags.steps.staging import MANIFEST, Staging, staging_errors
 
 PUBLISHED = "_published.json"
+_TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8"}
 IN_FLIGHT = 8  # requests with a body at one time
 
 
@@ -160,11 +163,26 @@ class Landing:
         for name in sorted(names, key=lambda name: (name == MANIFEST, name)):
             self.blobs.delete(plan.at(window), f"{folder}/{name}")
 
-    def put_qa(self, plan: TablePlan, window: Window, attempt: str, text: str) -> str:
-        """Writes one attempt's QA summary and returns its abfss URL."""
-        path = f"{qa_folder(plan, window)}/{attempt}.json"
-        self.blobs.write(plan.at(window), path, text.encode())
-        return f"{self.abfss_root}/{path}"
+    def put_qa(self, plan: TablePlan, window: Window, name: str, text: str) -> str:
+        """Writes a file of one attempt's QA summary and returns its address for browsers."""
+        path = f"{qa_folder(plan, window)}/{name}"
+        self.blobs.write(plan.at(window), path, text.encode(), content_type=_TYPES[Path(name).suffix])
+        return unquote(self.blobs.client_of(path).url.partition("?")[0])  # behind it a SAS may stand
+
+    def has_qa(self, plan: TablePlan, window: Window, name: str) -> bool:
+        return bool(self.blobs.names(plan.at(window), f"{qa_folder(plan, window)}/{name}"))
+
+    def put_failing_keys(self, plan: TablePlan, window: Window, report: GateReport) -> None:
+        """For the summary: keys of a tenant's rows lie in the tenant's own folder and nowhere else."""
+        path = f"{qa_folder(plan, window)}/keys/{report.load_id}.{report.gate}.json"
+        self.blobs.write(plan.at(window), path, json.dumps(report.keys).encode())
+
+    def failing_keys(self, plan: TablePlan, window: Window, load_id: str) -> dict[str, dict[str, list[str]]]:
+        """By gate and rule."""
+        where, prefix = plan.at(window), f"{qa_folder(plan, window)}/keys/{load_id}."
+        found = {path: self.blobs.read(where, path) for path in self.blobs.names(where, prefix)}
+        gates = {path.removeprefix(prefix).removesuffix(".json"): data for path, data in found.items() if data}
+        return {gate: json.loads(data[0]) for gate, data in gates.items()}
 
     def _put_part(self, where: str, path: str, part: Part, file: Path, streams: int) -> None:
         blob = self.blobs.client_of(path)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window, window_at
 from tenantdags.steps.airflow_answers import Dag, DagRun, Event, Health, PoolUse, TaskInstance
-from tenantdags.steps.summarise import STEPS
+from tenantdags.steps.qa_summary import STEPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 GateName = Literal["check_extract", "check_load"]
@@ -11,20 +12,27 @@ Outcome = Literal["pass", "warn", "fail", "error"]  # error: could not be evalua
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One evaluated rule. `value` and `expected` are short texts and never hold a row's values."""
+    """One evaluated rule. `value` and `expected` are short texts and never hold a row's values.
+
+    `failing_keys` are keys of some rows that break the rule. They leave the process by the tenant's folder in landing
+    alone, never by XCom.
+    """
 
     rule: str
     outcome: Outcome
     value: str
     expected: str
     severity: Literal["error", "warning"] = "error"
+    failing_keys: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
-        """`5 missing status (expected 0)`; a value that says itself what was expected is left as it is."""
-        if f"; expected {self.expected}" in self.value:
-            return self.value
-        return f"{self.value} (expected {self.expected})"
+        return said(self.value, self.expected)
+
+
+def said(value: str, expected: str) -> str:
+    """`5 missing status (expected 0)`; a value that says itself what was expected is left as it is."""
+    return value if f"; expected {expected}" in value else f"{value} (expected {expected})"
 
 
 def strict(
@@ -57,8 +65,22 @@ class GateReport:
         found = {r.outcome for r in self.results} or {"error"}
         return next(o for o in order if o in found)
 
+    def with_keys(self, keys: Mapping[str, Sequence[str]]) -> GateReport:
+        """With the failing keys of these rules."""
+        results = tuple(replace(r, failing_keys=tuple(keys.get(r.rule, r.failing_keys))) for r in self.results)
+        return replace(self, results=results)
+
+    @property
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """The failing keys by rule, where there are any."""
+        return {r.rule: r.failing_keys for r in self.results if r.failing_keys}
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """For XCom, so without failing keys."""
+        raw = asdict(self)
+        for result in raw["results"]:
+            del result["failing_keys"]
+        return raw
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> GateReport:

@@ -1,0 +1,4 @@
+-- https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-dml-insert-into.html
+-- https://docs.databricks.com/en/sql/language-manual/sql-ref-parameter-marker.html
+INSERT INTO `prod`.`ops`.`qa_log` (`tenant_id`, `table_name`, `window_start`, `as_of_date`, `run_id`, `attempt`, `outcome`, `kind`, `rule`, `line`, `failed_task`, `source_rows`, `staged_rows`, `landed_rows`, `appended_rows`, `published_rows`, `generation`, `check_extract`, `check_load`, `warnings`, `load_id`, `append_id`, `summary`, `reason`, `summarised_at`)
+VALUES (:tenant_id, :table_name, :window_start, :as_of_date, :run_id, :attempt, :outcome, :kind, :rule, :line, :failed_task, :source_rows, :staged_rows, :landed_rows, :appended_rows, :published_rows, :generation, :check_extract, :check_load, :warnings, :load_id, :append_id, :summary, :reason, :summarised_at)
