@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from tenantdags.steps.report import GateReport
+
 Place = Literal["source", "staging", "landing", "curated", "serving"]
 
 READS_AND_WRITES: dict[str, tuple[Place, Place]] = {
@@ -26,6 +28,9 @@ READS_AND_WRITES: dict[str, tuple[Place, Place]] = {
 }
 
 
+JUDGES: dict[str, Place] = {run.CHECK_EXTRACT: "staging", run.CHECK_LOAD: "curated"}
+
+
 def lineage(plan: TablePlan, task_id: str) -> OperatorLineage[Any, Any]:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -34,6 +39,31 @@ def lineage(plan: TablePlan, task_id: str) -> OperatorLineage[Any, Any]:
         return OperatorLineage()
     reads, writes = _datasets(plan, places)
     return OperatorLineage(inputs=[reads], outputs=[writes])
+
+
+def judgement(plan: TablePlan, task_id: str, report: GateReport | None) -> OperatorLineage[Any, Any]:
+    """What a gate judged, with every rule as an assertion; without a report it judged nothing."""
+    from airflow.providers.common.compat.openlineage.facet import InputDataset
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.facet_v2 import data_quality_assertions_dataset as facets
+
+    if report is None:
+        return OperatorLineage()
+    columns = {check.id: check.columns for check in plan.checks}
+    assertions = [
+        facets.Assertion(
+            assertion=result.rule,
+            success=result.outcome == "pass",
+            column=columns[result.rule][0] if len(columns.get(result.rule, ())) == 1 else None,
+            severity="error" if result.severity == "error" else "warn",
+            expected=result.expected,
+            actual=result.value,
+        )
+        for result in report.results
+    ]
+    facet = facets.DataQualityAssertionsDatasetFacet(assertions=assertions)
+    namespace, name = _name(plan, JUDGES[task_id])
+    return OperatorLineage(inputs=[InputDataset(namespace, name, inputFacets={"dataQualityAssertions": facet})])
 
 
 def _datasets(plan: TablePlan, places: Iterable[Place]) -> list[Dataset]:

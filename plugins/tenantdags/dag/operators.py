@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tenantdags.steps.manifest import Manifest
     from tenantdags.steps.recount import Told
+    from tenantdags.steps.report import GateReport
 
 
 # A child's rows name rows of a parent whose run starts at about the same time; no worker is held meanwhile.
@@ -100,13 +101,37 @@ class ExtractOperator(StepOperator):
         run.tell_manifest(context, manifest)
 
 
-class CheckExtractOperator(StepOperator):
+class GateOperator(StepOperator):
+    """A step that judges. What it found goes to XCom and to OpenLineage, whether the gate opens or not."""
+
+    report: GateReport | None = None
+
+    def tell(self, report: GateReport, context: Context) -> None:
+        self.report = report
+        run.tell_report(context, report)
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        from tenantdags.dag.lineage import judgement
+
+        return judgement(self.plan, self.task_id, self.report)
+
+
+class CheckExtractOperator(GateOperator):
     def step(self, window: Window, context: Context) -> None:
         from tenantdags.steps.gates import check_extract, require_open
 
         report = check_extract(self.plan, window, run.the_manifest(context), world.staging(self.plan))
-        run.tell_report(context, report)
+        self.tell(report, context)
+        self._keep_keys(window, report)
         require_open(self.plan, window, report)
+
+    def _keep_keys(self, window: Window, report: GateReport) -> None:
+        """For the summary; a gate does not depend on it."""
+        try:
+            if report.keys:
+                world.landing(self.plan, window).put_failing_keys(self.plan, window, report)
+        except TenantDagsError as error:
+            self.log.warning("failing keys could not be kept: %s", error)
 
 
 class UploadOperator(StepOperator):
@@ -116,7 +141,7 @@ class UploadOperator(StepOperator):
         context["ti"].xcom_push(run.MANIFEST_URL, url)
 
 
-class CheckLoadOperator(StepOperator):
+class CheckLoadOperator(GateOperator):
     def step(self, window: Window, context: Context) -> None:
         from tenantdags.steps.gates import awaited_parents, check_load, require_open
 
@@ -126,7 +151,7 @@ class CheckLoadOperator(StepOperator):
             self.log.info("%s waits for %s to publish this day", self.plan.at(window), ", ".join(awaited))
             raise AirflowRescheduleException(datetime.now(UTC) + PARENT_POKE)  # type: ignore[no-untyped-call]  # Airflow's own
         report = check_load(self.plan, window, manifest, run.the_loaded(context), warehouse)
-        run.tell_report(context, report)
+        self.tell(report, context)
         require_open(self.plan, window, report)
 
 

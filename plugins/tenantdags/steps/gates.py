@@ -24,6 +24,7 @@ from tenantdags.steps.appended_checks import (
     references,
 )
 from tenantdags.steps.dbsql import append_filter, append_rows
+from tenantdags.steps.failing_keys import with_failing_keys
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.reconcile import reconcile_rules
 from tenantdags.steps.report import CheckResult, GateName, GateReport, Loaded, strict
@@ -104,7 +105,7 @@ def _check_rows(plan: TablePlan, window: Window, manifest: Manifest, paths: Sequ
         checks = _for_soda(plan, manifest)
         text = to_yaml(plan.contract, checks, f"staged/main/{RELATION}", RELATION, None, '"')
         results += soda_run.evaluate(soda_run.on_duckdb(connection, "staged"), text, checks, window.end)
-    return results
+        return with_failing_keys(plan, manifest.load_id, connection, results)
 
 
 def _every_rule(plan: TablePlan, manifest: Manifest) -> Iterable[CheckResult]:
