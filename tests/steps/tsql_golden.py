@@ -27,6 +27,9 @@ CAST = "t-sql/functions/cast-and-convert-transact-sql"
 COUNT = "t-sql/functions/count-big-transact-sql"
 SUM = "t-sql/functions/sum-transact-sql"
 MAX = "t-sql/functions/max-transact-sql"
+MIN = "t-sql/functions/min-transact-sql"
+ORDER_BY = "t-sql/queries/select-order-by-clause-transact-sql"
+SUBQUERY = "relational-databases/performance/subqueries"
 UNION = "t-sql/language-elements/set-operators-union-transact-sql"
 EXISTS = "t-sql/language-elements/exists-transact-sql"
 DB_NAME = "t-sql/functions/db-name-transact-sql"
@@ -146,9 +149,17 @@ def _examples() -> Iterator[Golden]:
                 before = windows_before(window, 3, plan.schedule.time_zone)
                 pages = (UNION, COUNT, SUM, MAX, CAST, *scope)
                 yield Golden(f"recount_{table}_{where}", pages, tsql.recount(plan, before, kind))
+                both = tuple(reversed(before))[:2]
+                ordered = (SELECT, ORDER_BY, *([MIN, SUBQUERY] if table == "order_lines" else []), CAST, *scope)
+                yield Golden(f"range_{table}_{where}", ordered, tsql.select_range(plan, both, kind))
+                yield Golden(f"range_totals_{table}_{where}", pages, tsql.totals_of(plan, both, kind))
             for by in tsql.groupings(plan):
                 statement = tsql.grouped_totals(plan, window, kind, by)
                 yield Golden(f"totals_{table}_by_{'_'.join(by)}_{where}", (GROUP_BY, COLLATE, SUM, CAST), statement)
+                before = tuple(reversed(windows_before(window, 2, plan.schedule.time_zone)))
+                several = tsql.grouped_totals_of(plan, before, kind, by)
+                pages = (UNION, GROUP_BY, COLLATE, SUM, CAST)
+                yield Golden(f"range_totals_{table}_by_{'_'.join(by)}_{where}", pages, several)
 
 
 def _windows() -> Iterator[Golden]:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tenantdags.model.errors import BadValue, ConnectionMissing, WindowRefused
+from tenantdags.model.errors import ConnectionMissing, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.sqltype import SqlType
 from tenantdags.model.window import Window
-from tenantdags.steps import recount, source, tsql
+from tenantdags.steps import recount, source, totals, tsql
 from tenantdags.steps.catalogue import Catalogue, Files, require_fit
 from tenantdags.steps.columns import Conform, load_columns, staged_schema
-from tenantdags.steps.manifest import Manifest, Newest, Part, Recount, SumTotal, Totals, utc_text
+from tenantdags.steps.manifest import Manifest, Part, Recount
 from tenantdags.steps.parts import PartWriter
 from tenantdags.steps.pii import PiiKey
 from tenantdags.steps.source import Connection, Session
@@ -56,38 +54,41 @@ def extract(
     require_key(plan, window, key)
     drift, warnings, tenant_type = require_fit(plan, window, catalogue, files, run_id)
     load_id = new_load_id(now())
-    with _load_folder(staging, plan, window, load_id) as folder:
+    with load_folder(staging, plan, window, load_id) as folder:
         with source.session(connect, plan.source.isolation, where, plan.source.connection) as session:
             extracted_at = now()
-            totals = _totals(plan, window, session, tenant_type)
+            total = totals.of_window(plan, window, session, tenant_type)
             recounted = _recount(plan, published, session, tenant_type) if published else None
             conform = Conform(plan, where, key)
             parts = _parts(plan, window, session, tenant_type, conform, folder)
-        manifest = Manifest(
-            tenant=plan.tenant,
-            table=plan.contract.table,
-            contract=plan.contract.ref,
-            contract_version=plan.contract.version,
-            window_start=window.start,
-            window_end=window.end,
-            as_of_date=window.as_of_date,
-            load_id=load_id,
-            extracted_at=extracted_at,
-            base_generation=base_generation,
-            rows=sum(part.rows for part in parts),
-            parts=parts,
-            columns=load_columns(plan),
-            totals=totals,
-            reconciled=plan.source.isolation == "snapshot",
-            pii_key_id=key.key_id if key else None,
-            run_id=run_id,
-            warnings=warnings,
-            stream_checks=conform.stream_checks(),
-            recount=recounted,
+        manifest = manifest_of(
+            plan, window, key, load_id=load_id, extracted_at=extracted_at, base_generation=base_generation, parts=parts,
+            totals=total, run_id=run_id, warnings=warnings, stream_checks=conform.stream_checks(), recount=recounted,
             drift=drift,
-        )
+        )  # fmt: skip
         staging.write_manifest(plan, manifest, window)
     return manifest
+
+
+def manifest_of(
+    plan: TablePlan, window: Window, key: PiiKey | None, *, parts: tuple[Part, ...], **found: Any
+) -> Manifest:
+    """What was found, and what the plan says of it."""
+    return Manifest(
+        tenant=plan.tenant,
+        table=plan.contract.table,
+        contract=plan.contract.ref,
+        contract_version=plan.contract.version,
+        window_start=window.start,
+        window_end=window.end,
+        as_of_date=window.as_of_date,
+        rows=sum(part.rows for part in parts),
+        parts=parts,
+        columns=load_columns(plan),
+        reconciled=plan.source.isolation == "snapshot",
+        pii_key_id=key.key_id if key else None,
+        **found,
+    )
 
 
 def new_load_id(now: datetime) -> str:
@@ -116,7 +117,7 @@ def require_key(plan: TablePlan, window: Window, key: PiiKey | None) -> None:
 
 
 @contextmanager
-def _load_folder(staging: Staging, plan: TablePlan, window: Window, load_id: str) -> Iterator[Path]:
+def load_folder(staging: Staging, plan: TablePlan, window: Window, load_id: str) -> Iterator[Path]:
     """The load's folder; an attempt that fails takes its partial files with it, so a full disk does not stay full."""
     folder = staging.write_dir(plan, load_id, window)
     try:
@@ -129,7 +130,7 @@ def _load_folder(staging: Staging, plan: TablePlan, window: Window, load_id: str
 def _parts(
     plan: TablePlan, window: Window, session: Session, tenant_type: SqlType | None, conform: Conform, folder: Path
 ) -> tuple[Part, ...]:
-    _use_a_frugal_memory_pool()
+    use_a_frugal_memory_pool()
     writer = PartWriter(folder, staged_schema(plan))
     statement = tsql.select_rows(plan, window, tenant_type)
     with closing(session.stream(statement, batch_rows(plan))) as batches:
@@ -141,7 +142,7 @@ def _parts(
         return writer.finish()
 
 
-def _use_a_frugal_memory_pool() -> None:
+def use_a_frugal_memory_pool() -> None:
     """Measured above idle, two columns hashed: 73 MB with jemalloc, 95 with malloc, more with the default pool."""
     if "jemalloc" in pa.supported_memory_backends():
         pa.set_memory_pool(pa.jemalloc_memory_pool())
@@ -153,68 +154,6 @@ def batch_rows(plan: TablePlan) -> int:
     return WIDE_BATCH_ROWS if wide else BATCH_ROWS
 
 
-def _totals(plan: TablePlan, window: Window, session: Session, tenant_type: SqlType | None) -> Totals:
-    [row] = session.rows(tsql.control_totals(plan, window, tenant_type))
-    totals, counts = _counted(plan, row)
-    _refuse_too_fine(plan, window, counts)
-    sums = list(totals.sums)
-    for by in tsql.groupings(plan):
-        sums += _group_sums(plan, by, session.rows(tsql.grouped_totals(plan, window, tenant_type, by)))
-    return replace(totals, sums=tuple(sums))
-
-
 def _recount(plan: TablePlan, published: recount.Published, session: Session, tenant_type: SqlType | None) -> Recount:
     """The windows of the lookback as the source shows them in the transaction this run reads its own rows in."""
-    windows = tuple(published.windows)
-    rows = session.rows(tsql.recount(plan, windows, tenant_type)) if windows else []
-    return recount.compare(published, [_counted(plan, row[1:])[0] for row in sorted(rows)])
-
-
-def _counted(plan: TablePlan, row: Sequence[Any]) -> tuple[Totals, Sequence[Any]]:
-    """What `tsql.control_totals` and `tsql.recount` count, and the rest of the row."""
-    summed, changed = tsql.summed_columns(plan), tsql.changed_column(plan)
-    rows, *rest = row
-    sums = [SumTotal(column=c.name, by=(), group=(), sum=_plain(v)) for c, v in zip(summed, rest, strict=False)]
-    rest = rest[len(summed) :]
-    newest = Newest(column=changed.name, value=_iso(rest.pop(0))) if changed else None
-    return Totals(rows=int(rows), sums=tuple(sums), newest=newest), rest
-
-
-def _refuse_too_fine(plan: TablePlan, window: Window, counts: Sequence[int]) -> None:
-    fine = [(c, n) for c, n in zip(tsql.finer_than_microseconds(plan), counts, strict=True) if n]
-    if fine:
-        listed = ", ".join(f"{c.name} ({c.type}) in {n} rows" for c, n in fine)
-        what = f"a seventh fractional digit, which microseconds cannot hold, stands in {listed}."
-        raise BadValue(plan.at(window), what, "Round it at the source, or leave the column out of the contract.")
-
-
-def _group_sums(plan: TablePlan, by: tuple[str, ...], rows: Sequence[Sequence[object]]) -> list[SumTotal]:
-    """One total per group and column. No personal column is among them: the contract's reader refuses that."""
-    columns, size = tsql.reconciled_by(plan, by), len(by)
-    named = [(tuple(_group_text(value) for value in row[:size]), row[size:]) for row in rows]
-    named.sort(key=lambda item: tuple(text or "" for text in item[0]))
-    return [
-        SumTotal(column=c.name, by=by, group=group, sum=_plain(v))
-        for group, values in named
-        for c, v in zip(columns, values, strict=True)
-    ]
-
-
-def _group_text(value: object) -> str | None:
-    """As the gates' SQL engines write it: true, not True."""
-    if value is None:
-        return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _iso(value: Any) -> str | None:
-    """A date or time as text; an offset is the same instant whatever it is written in."""
-    if value is None:
-        return None
-    aware = isinstance(value, datetime) and value.tzinfo is not None
-    return utc_text(value) if aware else str(value.isoformat())
-
-
-def _plain(value: object) -> str | None:
-    """`0.0000000000`, never `0E-10`."""
-    return None if value is None else format(Decimal(str(value)), "f")
+    return recount.compare(published, totals.recounted(plan, tuple(published.windows), session, tenant_type))

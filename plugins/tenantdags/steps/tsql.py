@@ -15,6 +15,7 @@ from tenantdags.model.sqltype import SqlType
 from tenantdags.model.window import Window
 
 SOURCE_TENANT = "_source_tenant"
+WINDOW_AT = "_window_at"
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
 READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
@@ -65,13 +66,30 @@ def finer_than_microseconds(plan: TablePlan) -> tuple[Column, ...]:
 def select_rows(plan: TablePlan, window: Window, tenant_type: SqlType | None) -> Statement:
     """The window's rows, one result column per contract column and the source's own word for whose row it is."""
     items = [f"{_sent(c)} AS {quote(c.name)}" for c in selected_columns(plan)]
-    return _select([*items, f"{_source_tenant(plan)} AS {quote(SOURCE_TENANT)}"], plan, window, tenant_type)
+    return _select([*items, f"{_source_tenant(plan)} AS {quote(SOURCE_TENANT)}"], plan, (window,), tenant_type)
+
+
+def select_range(plan: TablePlan, windows: Sequence[Window], tenant_type: SqlType | None) -> Statement:
+    """The rows of windows that follow each other, in their order: `select_rows` and what tells a row's window.
+
+    In one pass over the source, and ordered by the window column, so that who splits them holds one window at a time. A
+    child has its parent's: of parents that were doubled the first; a window that then lacks a child does not reconcile.
+    """
+    items = [f"{_sent(c)} AS {quote(c.name)}" for c in selected_columns(plan)]
+    own, given = _window_at(plan, windows)
+    items += [f"{_source_tenant(plan)} AS {quote(SOURCE_TENANT)}", f"{own} AS {quote(WINDOW_AT)}"]
+    found = _select(items, plan, windows, tenant_type)
+    return Statement(f"{found.text}\nORDER BY {quote(WINDOW_AT)}", (*given, *found.parameters))
 
 
 def control_totals(plan: TablePlan, window: Window, tenant_type: SqlType | None) -> Statement:
     """One row: what `recount` counts, then the rows too fine of each too fine column."""
-    fine = [f"{_too_fine(c)} AS {quote('too fine in ' + c.name)}" for c in finer_than_microseconds(plan)]
-    return _select([*_counted(plan), *fine], plan, window, tenant_type)
+    return _select([*_counted(plan), *_fine(plan)], plan, (window,), tenant_type)
+
+
+def totals_of(plan: TablePlan, windows: Sequence[Window], tenant_type: SqlType | None) -> Statement:
+    """`control_totals` of each window, its place in `windows` before them; shaped as `recount`."""
+    return _per_window([*_counted(plan), *_fine(plan)], plan, windows, tenant_type)
 
 
 def recount(plan: TablePlan, windows: Sequence[Window], tenant_type: SqlType | None) -> Statement:
@@ -80,9 +98,7 @@ def recount(plan: TablePlan, windows: Sequence[Window], tenant_type: SqlType | N
     In the words of the totals, one branch per window: each seeks its window's rows only, and a window that has none
     left still answers. SQL Server takes 2,100 parameters, so up to 700 windows.
     """
-    branches = [_select([f"{i} AS [window]", *_counted(plan)], plan, w, tenant_type) for i, w in enumerate(windows)]
-    text = "\nUNION ALL\n".join(branch.text for branch in branches)
-    return Statement(text, tuple(value for branch in branches for value in branch.parameters))
+    return _per_window(_counted(plan), plan, windows, tenant_type)
 
 
 def grouped_totals(plan: TablePlan, window: Window, tenant_type: SqlType | None, by: tuple[str, ...]) -> Statement:
@@ -90,10 +106,16 @@ def grouped_totals(plan: TablePlan, window: Window, tenant_type: SqlType | None,
 
     Text groups compare byte by byte, as they do downstream; the source's collation might merge 'EUR' and 'eur'.
     """
-    groups = [_group(_column(plan, name)) for name in by]
-    items = [f"{text} AS {quote(name)}" for text, name in zip(groups, by, strict=True)]
-    items += [f"{_sum(c)} AS {quote('sum of ' + c.name)}" for c in reconciled_by(plan, by)]
-    return _select(items, plan, window, tenant_type, group_by=groups)
+    items, groups = _grouped(plan, by)
+    return _select(items, plan, (window,), tenant_type, group_by=groups)
+
+
+def grouped_totals_of(
+    plan: TablePlan, windows: Sequence[Window], tenant_type: SqlType | None, by: tuple[str, ...]
+) -> Statement:
+    """`grouped_totals` of each window, its place in `windows` before them; shaped as `recount`."""
+    items, groups = _grouped(plan, by)
+    return _per_window(items, plan, windows, tenant_type, group_by=groups)
 
 
 def changed_column(plan: TablePlan) -> Column | None:
@@ -200,15 +222,30 @@ def window_bounds(plan: TablePlan, window: Window) -> tuple[object, object]:
     return window.bounds_in("UTC" if column_type.name == "datetimeoffset" else plan.source.time_zone)
 
 
-def _select(
+def _per_window(
     items: Iterable[str],
     plan: TablePlan,
-    window: Window,
+    windows: Sequence[Window],
     tenant_type: SqlType | None,
     group_by: Iterable[str] = (),
 ) -> Statement:
+    """One branch per window, each led by the window's place."""
+    listed, groups = list(items), list(group_by)
+    branches = [_select([f"{i} AS [window]", *listed], plan, (w,), tenant_type, groups) for i, w in enumerate(windows)]
+    text = "\nUNION ALL\n".join(branch.text for branch in branches)
+    return Statement(text, tuple(value for branch in branches for value in branch.parameters))
+
+
+def _select(
+    items: Iterable[str],
+    plan: TablePlan,
+    windows: Sequence[Window],
+    tenant_type: SqlType | None,
+    group_by: Iterable[str] = (),
+) -> Statement:
+    """Over windows that follow each other."""
     listed = ",\n".join(f"    {item}" for item in items)
-    conditions, parameters = _scope(plan, window, tenant_type)
+    conditions, parameters = _scope(plan, windows, tenant_type)
     lines = [f"SELECT\n{listed}", f"FROM {_table(plan, plan.source.table)} AS t"]
     if conditions:
         lines.append("WHERE " + "\n  AND ".join(conditions))
@@ -225,8 +262,10 @@ def _counted(plan: TablePlan) -> list[str]:
     return ["COUNT_BIG(*) AS [row count]", *sums, *newest]
 
 
-def _scope(plan: TablePlan, window: Window, tenant_type: SqlType | None) -> tuple[tuple[str, ...], tuple[object, ...]]:
-    """This tenant's rows of this window and nothing else: the same words for totals and rows."""
+def _scope(
+    plan: TablePlan, windows: Sequence[Window], tenant_type: SqlType | None
+) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    """This tenant's rows of these windows and nothing else: the same words for totals and rows."""
     conditions: list[str] = []
     parameters: list[object] = []
     if plan.source.tenant_column:
@@ -234,8 +273,29 @@ def _scope(plan: TablePlan, window: Window, tenant_type: SqlType | None) -> tupl
         parameters.append(plan.source.tenant_value)
     if plan.contract.mode == "event":
         conditions.append(_in_parents_window(plan) if plan.contract.window.parent else _in_window(plan, "t", 2))
-        parameters += window_bounds(plan, window)
+        parameters += _bounds(plan, windows)
     return tuple(conditions), tuple(parameters)
+
+
+def _bounds(plan: TablePlan, windows: Sequence[Window]) -> tuple[object, object]:
+    return window_bounds(plan, windows[0])[0], window_bounds(plan, windows[-1])[1]
+
+
+def _window_at(plan: TablePlan, windows: Sequence[Window]) -> tuple[str, tuple[object, ...]]:
+    """(what tells in which window a row lies, its parameters)."""
+    rule = plan.contract.window
+    kind = rule.column_type
+    if not rule.column or kind is None:
+        raise ValueError(f"{plan.dag_id}: a snapshot has no window column")
+    sent = _SENT_AS.get(kind.name)
+    if not rule.parent:
+        own = f"t.{quote(rule.column)}"
+        return (f"CAST({own} AS {sent})" if sent else own), ()
+    first = f"MIN(p.{quote(rule.column)})"
+    first = f"CAST({first} AS {sent})" if sent else first
+    inner = "\n        AND ".join([*_parent_links(plan), _in_window(plan, "p", 8)])
+    table = _table(plan, rule.parent.table)
+    return f"(\n      SELECT {first}\n      FROM {table} AS p\n      WHERE {inner}\n    )", _bounds(plan, windows)
 
 
 def _in_window(plan: TablePlan, alias: str, indent: int) -> str:
@@ -249,12 +309,18 @@ def _in_parents_window(plan: TablePlan) -> str:
     """EXISTS, never a join: a duplicated parent row must not double its children."""
     parent = plan.contract.window.parent
     assert parent is not None
+    inner = "\n        AND ".join([*_parent_links(plan), _in_window(plan, "p", 8)])
+    return f"EXISTS (\n      SELECT 1\n      FROM {_table(plan, parent.table)} AS p\n      WHERE {inner}\n  )"
+
+
+def _parent_links(plan: TablePlan) -> list[str]:
+    parent = plan.contract.window.parent
+    assert parent is not None
     links = [f"p.{quote(theirs)} = t.{quote(ours)}" for ours, theirs in parent.on]
     if plan.source.tenant_column:
         tenant = quote(plan.source.tenant_column)
         links.append(f"p.{tenant} = t.{tenant}")
-    inner = "\n        AND ".join([*links, _in_window(plan, "p", 8)])
-    return f"EXISTS (\n      SELECT 1\n      FROM {_table(plan, parent.table)} AS p\n      WHERE {inner}\n  )"
+    return links
 
 
 def _bound(column_type: SqlType | None) -> str:
@@ -278,6 +344,17 @@ def _sum(column: Column) -> str:
     """Exact to 38 digits: SUM of an int or money column would overflow in its own type."""
     name, wide = f"t.{quote(column.source_name)}", _SUMMED_AS.get(column.type.name)
     return f"SUM(CAST({name} AS {wide}))" if wide else f"SUM({name})"
+
+
+def _fine(plan: TablePlan) -> list[str]:
+    return [f"{_too_fine(c)} AS {quote('too fine in ' + c.name)}" for c in finer_than_microseconds(plan)]
+
+
+def _grouped(plan: TablePlan, by: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """(what is selected, what it is grouped by)."""
+    groups = [_group(_column(plan, name)) for name in by]
+    items = [f"{text} AS {quote(name)}" for text, name in zip(groups, by, strict=True)]
+    return [*items, *(f"{_sum(c)} AS {quote('sum of ' + c.name)}" for c in reconciled_by(plan, by))], groups
 
 
 def _too_fine(column: Column) -> str:
