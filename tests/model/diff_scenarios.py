@@ -71,6 +71,7 @@ def _orders_2() -> str:
 ACME, GLOBEX, NORTHWIND = (f"config/tenants/{name}.yaml" for name in ("acme", "globex", "northwind"))
 DEFAULTS, ORDERS = "config/defaults.yaml", "include/contracts/orders.v1.odcs.yaml"
 CUSTOMERS = "include/contracts/customers.v1.odcs.yaml"
+BESIDE = "orders: {contract: orders@1}\n  orders_v2: {contract: orders@2, alerts: []}"
 BIRTHDAY = (
     "      - {id: updated_at, name: updated_at,",
     "      - {id: birthday, name: birthday, logicalType: date, physicalType: date, classification: restricted, "
@@ -132,6 +133,17 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
             ("include/contracts/orders.v2.odcs.yaml", "", _orders_2()),
             (GLOBEX, "orders: {contract: orders@1}", "orders: {contract: orders@2}"),
         )
+    ),
+    "contract_major_beside": lambda: Scenario(
+        edits=(
+            ("include/contracts/orders.v2.odcs.yaml", "", _orders_2()),
+            (GLOBEX, "orders: {contract: orders@1}", BESIDE),
+        )
+    ),
+    "contract_major_taken_over": lambda: Scenario(
+        before=(("include/contracts/orders.v2.odcs.yaml", "", _orders_2()),),
+        broken=((GLOBEX, "orders: {contract: orders@1}", BESIDE),),
+        edits=((GLOBEX, "orders: {contract: orders@1}", "orders: {contract: orders@2}"),),
     ),
     "pii_becomes_readable": lambda: Scenario(
         edits=((ORDERS, "category: contact, handling: hash", "category: contact, handling: keep"),)

@@ -12,9 +12,15 @@ from typing import Any
 
 import sqlglot
 
+<<<<<<< HEAD
 from tenantdags.model.contract import Check
+=======
+from tenantdags.model.contract import Contract, Pii
+>>>>>>> cb1ebe9 (Move readers between majors of a contract, tenant by tenant)
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.sqltype import SqlType
 from tenantdags.steps import dbsql, soda_run
+from tenantdags.steps.reader_views import Shown, create_views, moves, tenants_by_table
 from tenantdags.steps.reconcile import families
 from tenantdags.steps.soda_contract import soda_checks, to_yaml
 from tenantdags.steps.statements import Statements
@@ -27,6 +33,11 @@ STATISTICS = "sql-ref-syntax-ddl-tblproperties.html"
 SELECT = ("sql-ref-syntax-qry-select.html", "sql-ref-parameter-marker.html")
 WINNERS = ("functions/max_by.html", "sql-ref-syntax-qry-select-join.html")
 GROUPS = ("sql-ref-syntax-qry-select-groupby.html", "functions/count.html", "functions/max.html")
+VIEW = "sql-ref-syntax-ddl-create-view.html"
+MAJORS = (
+    "sql-ref-syntax-qry-select-cte.html", "sql-ref-syntax-qry-select-setops.html", "functions/coalesce.html",
+    "functions/cast.html",
+)  # fmt: skip
 APPEND = "11111111-2222-3333-4444-555555555555"
 
 
@@ -73,6 +84,8 @@ def _once() -> Iterator[Golden]:
         yield Golden(f"log_rows{name}", SELECT, dbsql.log_rows(plan, one_window=one))
         yield Golden(f"appends{name}", (*SELECT, *GROUPS), dbsql.appends(plan, one_window=one))
     yield Golden("append_count", SELECT, dbsql.append_count(plan))
+    yield Golden("tenants_by_table", (*SELECT, WINNERS[0], "functions/rlike.html"), tenants_by_table(plan))
+    yield Golden("moves", SELECT, moves(plan))
     delete = dbsql.delete_appends(plan, 2)
     yield Golden("delete_appends", ("sql-ref-syntax-dml-delete-from.html", "functions/in.html", SELECT[1]), delete)
 
@@ -80,11 +93,13 @@ def _once() -> Iterator[Golden]:
 def _of(plan: TablePlan) -> Iterator[Golden]:
     name = plan.table
     yield Golden(f"create_curated_{name}", (*CREATE_TABLE, STATISTICS), dbsql.create_curated(plan))
-    yield Golden(f"create_view_{name}", ("sql-ref-syntax-ddl-create-view.html", *WINNERS), dbsql.create_view(plan))
-    if plan.contract.mode == "snapshot":
-        history = dbsql.create_history_view(plan)
-        yield Golden(f"create_history_view_{name}", ("sql-ref-syntax-ddl-create-view.html", *WINNERS), history)
-    else:
+    one = Shown(contracts=(plan.contract,), lowest=1)
+    two = Shown(contracts=(plan.contract, next_major(plan)), lowest=1)
+    for title, sql in zip(("view", "history_view"), create_views(plan, one), strict=False):
+        yield Golden(f"create_{title}_{name}", (VIEW, *WINNERS), sql)
+    for title, sql in zip(("view", "history_view"), create_views(plan, two), strict=False):
+        yield Golden(f"create_{title}_{name}_of_two_majors", (VIEW, *WINNERS, *MAJORS), sql)
+    if plan.contract.mode != "snapshot":
         yield Golden(f"keys_elsewhere_{name}", (*SELECT, *WINNERS), dbsql.keys_elsewhere(plan))
     for title, check in _references(plan):
         pages = ("sql-ref-syntax-qry-select-join.html", *SELECT, WINNERS[0])
@@ -136,6 +151,18 @@ def soda_sql(plan: TablePlan) -> list[str]:
     results = soda_run.evaluate(source, text, checks, window_of_plan(plan).end)
     assert {result.rule for result in results} == {check.id for check in checks}
     return sent
+
+
+def next_major(plan: TablePlan) -> Contract:
+    """Column for column the same, but for the last three: one is wider, one is another thing, one is new."""
+    *same, wider, other, gone = plan.contract.columns
+    columns = (
+        *same,
+        replace(wider, type=SqlType.parse("decimal(38,10)")),
+        replace(other, pii=Pii(category="contact", handling="hash")),
+        replace(gone, name="brand_new"),
+    )
+    return replace(plan.contract, major=2, version="2.0.0", columns=columns)
 
 
 def with_descriptions(plan: TablePlan) -> TablePlan:

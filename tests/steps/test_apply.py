@@ -103,19 +103,6 @@ def test_tenants_of_one_table_share_it(lakehouse, plan):
     assert applied(lakehouse, plan, other, dry_run=True) == applied(lakehouse, plan, dry_run=True)
 
 
-def test_two_major_versions_of_one_table_are_refused(lakehouse, plan):
-    other = replace(plan, tenant="globex", contract=replace(plan.contract, major=2))
-
-    with pytest.raises(TableBehind) as caught:
-        applied(lakehouse, plan, other)
-
-    n = plan.contract.major
-    assert str(caught.value) == (
-        f"globex orders{n} apply: config.invalid: prod.serving.orders{n} cannot show orders{n}@{n} of acme and "
-        f"orders{n}@2 both. Remedy: Name the same contract version in all tenant files."
-    )
-
-
 def test_a_new_column_is_added_and_earlier_rows_have_none_of_it(lakehouse, staging, fresh, plan):
     applied(lakehouse, plan)
     window = fresh(plan_of("acme", "orders"))

@@ -27,11 +27,17 @@ def risks(base: Configuration, head: Configuration, before: Plans, after: Plans)
         return _document(head if file in head.files else base, file)
 
     for dag, old in before.items():
+        if _taken_over(old, after):
+            continue
         for file, rule, wanted, text in _findings(old, after.get(dag), head):
             document = document_of(file)
             yield replace(document.problem(rule, _said_in(document, wanted), text, at_key=True), severity="warning")
-    for file, path, text in _two_majors(before, after):
-        yield replace(document_of(file).problem("CFG907", path, text), severity="warning")
+
+
+def _taken_over(old: TablePlan, after: Plans) -> bool:
+    """A major that ran beside the other, and now is the one that readers move to, goes on under the table's own DAG."""
+    new = after.get(f"{old.tenant}__{old.contract.table}")
+    return old.beside and old.dag_id not in after and new is not None and new.contract.ref == old.contract.ref
 
 
 def _findings(old: TablePlan, new: TablePlan | None, head: Configuration) -> Iterator[tuple[str, str, Path, str]]:
@@ -72,23 +78,6 @@ def _changed(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
         yield from find(old, new)
 
 
-def _two_majors(before: Plans, after: Plans) -> Iterator[tuple[str, Path, str]]:
-    """A readers' view shows one curated table, so `apply` refuses to make it of two."""
-    views: dict[str, list[TablePlan]] = {}
-    for plan in after.values():
-        views.setdefault(plan.serving, []).append(plan)
-    for view, plans in views.items():
-        if len({plan.curated for plan in plans}) == 1:
-            continue
-        for plan in plans:
-            other = next((p for p in plans if p.curated != plan.curated), None)
-            old = before.get(plan.dag_id)
-            if other and (old is None or old.curated != plan.curated):
-                text = f"{view} cannot show {plan.contract.ref} beside {other.contract.ref} of {other.tenant}"
-                remedy = "`tenantdags apply` will refuse; name one major in all tenant files"
-                yield plan.file, ("tables", plan.table, "contract"), f"{text}: {remedy}"
-
-
 def _lookback(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
     if new.lookback < old.lookback:
         text = f"shortened from {old.lookback} to {new.lookback}: rows that change later than that stay unseen"
@@ -112,8 +101,8 @@ def _first_window(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
 def _major(old: TablePlan, new: TablePlan) -> Iterator[Finding]:
     if new.contract.major != old.contract.major:
         text = f"from {old.contract.ref} to {new.contract.ref}: loads go to {new.curated} from the next window on"
-        remedy = f"what is in {old.curated} is not taken over, so backfill"
-        yield "CFG907", ("tables", new.table, "contract"), f"{text}; {remedy}"
+        text = f"{text}, and readers stay on {old.contract.ref} until `tenantdags apply` finds what they see there too"
+        yield "CFG907", ("tables", new.table, "contract"), f"{text}; docs/migrations.md has the steps"
 
 
 def _grid(old: TablePlan, new: TablePlan) -> Iterator[Finding]:

@@ -189,9 +189,19 @@ class TablePlan:
         return f"{self.databricks.catalog}.serving.{self.contract.table}"
 
     @property
+    def serving_name(self) -> str:
+        """The name in the publish log under which it says which major each tenant's readers see."""
+        return f"serving.{self.contract.table}"
+
+    @property
+    def beside(self) -> bool:
+        """Whether it only runs beside another major, `orders_v2` beside `orders`: readers are not moved to it."""
+        return self.table == self.curated_name != self.contract.table
+
+    @property
     def asset_uri(self) -> str:
         """One outlet asset per tenant and table; emitted by publish only."""
-        return f"tenantdags://{self.databricks.catalog}/{self.contract.table}/{self.tenant}"
+        return f"tenantdags://{self.databricks.catalog}/{self.table}/{self.tenant}"
 
     def under(self, contract: Contract) -> TablePlan:
         """The same tenant's table under another major version of its contract: where that one's data lies."""

@@ -287,8 +287,7 @@ def _check_table(inputs: Inputs, problems: Problems) -> None:
 def _contract_problems(inputs: Inputs) -> Iterator[Finding]:
     contract, source = inputs.contract, inputs.tenant.source
     if inputs.table != contract.table:
-        text = f"is the contract of table {contract.table!r}; name the table so, or another contract"
-        yield "CFG045", (*inputs.path, "contract"), text
+        yield from _misnamed(inputs, contract)
     # without this the run would find out, after the source was read
     if inputs.tenant.pii_key is None and any(c.hashed for c in contract.columns):
         hashed = ", ".join(c.name for c in contract.columns if c.hashed)
@@ -299,6 +298,20 @@ def _contract_problems(inputs: Inputs) -> Iterator[Finding]:
     if shared in {c.source_name.lower() for c in contract.columns}:
         text = f"{source.tenant_column} is also a column of {contract.ref}; it must not be"
         yield "CFG047", ("source", "tenant_column"), text
+
+
+def _misnamed(inputs: Inputs, contract: Contract) -> Iterator[Finding]:
+    """While readers move from one major to the next, both may run: `orders_v2` beside `orders`."""
+    path, main = (*inputs.path, "contract"), inputs.tenant.tables.get(contract.table)
+    if inputs.table != f"{contract.table}_v{contract.major}":
+        text = f"is the contract of table {contract.table!r}; name the table so, or another contract"
+        yield "CFG045", path, text
+    elif main is None:
+        text = f"runs beside a table {contract.table!r} of another major, and there is none; name this one so"
+        yield "CFG045", path, text
+    elif main.contract == contract.ref:
+        text = f"is the contract of {contract.table!r} too, and both would land in one place; delete this table"
+        yield "CFG045", path, text
 
 
 def _clock_problems(inputs: Inputs) -> Iterator[Finding]:

@@ -336,7 +336,8 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
         Rule(
             "CFG045",
             "Contract of another table",
-            "A tenant's table has the name of its contract's table.",
+            "A tenant's table has the name of its contract's table; `orders_v2` may run orders@2 beside `orders` of "
+            "another major, until readers move.",
             "Rename the table or name another contract.",
             "orders: {contract: orders@1}",
         ),
@@ -985,8 +986,9 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
         Rule(
             "CFG907",
             "Contract major changed",
-            "Another major version is another table with another history, which begins empty.",
-            "Backfill it, and move its readers, before the old one goes.",
+            "Another major version is another table with another history, which begins empty; readers see no new "
+            "windows until they are moved.",
+            "Run it beside the old one until it has caught up, then change the major: docs/migrations.md.",
             "contract: orders@1",
             told_by="diff",
         ),

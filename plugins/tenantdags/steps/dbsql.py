@@ -1,4 +1,4 @@
-"""Every Databricks SQL text there is: pure functions from a plan to a statement. Values are named parameters.
+"""Every Databricks SQL text but the readers' views: pure functions from a plan to a statement. Values are parameters.
 
 Language: https://docs.databricks.com/en/sql/language-manual/index.html
 """
@@ -34,6 +34,7 @@ LOG = (
     ("restores", "BIGINT"),
     ("reason", "STRING"),
     ("actor", "STRING"),
+    ("serves", "STRING"),
     ("logged_at", "TIMESTAMP"),
 )
 QA_LOG = (
@@ -64,7 +65,6 @@ QA_LOG = (
     ("summarised_at", "TIMESTAMP"),
 )
 SCHEMAS = ("curated", "ops", "serving")
-_READER_STAMPS = ("tenant_id", "as_of_date", "window_start")
 _ONE_WINDOW = " AND window_start = :window_start"
 
 
@@ -113,24 +113,6 @@ SELECT column_name, full_data_type
 FROM {quote(catalog)}.information_schema.columns
 WHERE table_schema = :schema AND table_name = :table
 ORDER BY ordinal_position"""
-
-
-def create_view(plan: TablePlan) -> str:
-    """What readers see: every window's winning append; of a snapshot the newest window alone."""
-    winners = _winners(plan)
-    if plan.contract.mode == "snapshot":
-        winners = f"""\
-SELECT tenant_id, max(window_start) AS window_start, max_by(append_id, window_start) AS append_id
-FROM (
-{_indented(winners)}
-)
-GROUP BY tenant_id"""
-    return _reader(plan, plan.serving, winners, plan.contract.purpose)
-
-
-def create_history_view(plan: TablePlan) -> str:
-    """Every observed snapshot, one winning append per window."""
-    return _reader(plan, f"{plan.serving}_history", _winners(plan), f"{plan.contract.purpose} Every snapshot.")
 
 
 def create_qa_log(plan: TablePlan) -> str:
@@ -244,7 +226,7 @@ FROM (
 JOIN {quote_path(plan.curated)} AS theirs
   ON {" AND ".join(f"mine.{key} = theirs.{key}" for key in keys)}
 JOIN (
-{_indented(_winners(plan, one_tenant=True))}
+{indented(winners(plan, one_tenant=True))}
 ) AS published
   ON theirs.window_start = published.window_start AND theirs._append_id = published.append_id
 WHERE theirs.tenant_id = :tenant_id AND theirs.window_start <> :window_start
@@ -285,7 +267,7 @@ FROM (
   WHERE _append_id = :append_id AND {given}
 ) AS mine
 LEFT ANTI JOIN (
-{_indented((chr(10) + "UNION ALL" + chr(10)).join(parents))}
+{indented((chr(10) + "UNION ALL" + chr(10)).join(parents))}
 ) AS parents
   ON {" AND ".join(f"mine.{mine} = parents.{key}" for mine, key in pairs)}"""
 
@@ -309,13 +291,13 @@ GROUP BY window_start"""
         winners = f"""\
 SELECT max(window_start) AS window_start, max_by(append_id, window_start) AS append_id
 FROM (
-{_indented(winners)}
+{indented(winners)}
 )"""
     return f"""\
 SELECT {", ".join(f"theirs.{key}" for key in keys)}
 FROM {quote_path(f"{plan.databricks.catalog}.curated.{table}_v{major}")} AS theirs
 JOIN (
-{_indented(winners)}
+{indented(winners)}
 ) AS published
   ON theirs.window_start = published.window_start AND theirs._append_id = published.append_id
 WHERE theirs.tenant_id = :tenant_id"""
@@ -333,7 +315,7 @@ def append_filter(append_id: str) -> str:
 def _create_table(
     table: str, columns: Iterable[tuple[str, str, str | None]], cluster: Sequence[str], comment: str
 ) -> str:
-    lines = [f"  {quote(n)} {kind}" + (f" COMMENT {_literal(text)}" if text else "") for n, kind, text in columns]
+    lines = [f"  {quote(n)} {kind}" + (f" COMMENT {literal(text)}" if text else "") for n, kind, text in columns]
     listed = ",\n".join(lines)
     return f"""\
 CREATE TABLE IF NOT EXISTS {quote_path(table)} (
@@ -341,18 +323,18 @@ CREATE TABLE IF NOT EXISTS {quote_path(table)} (
 )
 USING DELTA
 CLUSTER BY ({", ".join(map(quote, cluster))})
-COMMENT {_literal(comment)}"""
+COMMENT {literal(comment)}"""
 
 
 def _statistics(plan: TablePlan) -> str:
     """By default Delta keeps statistics of the first 32 columns; what we cluster and filter by stands behind all."""
     names = dict.fromkeys(("tenant_id", "as_of_date", "window_start", "_append_id", *plan.contract.keys))
     listed = ",".join(name if name.isidentifier() else quote(name) for name in names)
-    return f"\nTBLPROPERTIES ('delta.dataSkippingStatsColumns' = {_literal(listed)})"
+    return f"\nTBLPROPERTIES ('delta.dataSkippingStatsColumns' = {literal(listed)})"
 
 
-def _winners(plan: TablePlan, *, one_tenant: bool = False) -> str:
-    name = ":table_name" if one_tenant else _literal(plan.curated_name)
+def winners(plan: TablePlan, *, one_tenant: bool = False) -> str:
+    name = ":table_name" if one_tenant else literal(plan.curated_name)
     tenant = " AND tenant_id = :tenant_id" if one_tenant else ""
     return f"""\
 SELECT tenant_id, window_start, max_by(append_id, generation) AS append_id
@@ -361,25 +343,10 @@ WHERE table_name = {name}{tenant}
 GROUP BY tenant_id, window_start"""
 
 
-def _reader(plan: TablePlan, view: str, winners: str, comment: str) -> str:
-    names = [column.name for column in plan.contract.loaded_columns] + list(_READER_STAMPS)
-    return f"""\
-CREATE OR REPLACE VIEW {quote_path(view)}
-COMMENT {_literal(comment)}
-AS SELECT {", ".join(f"data.{quote(name)}" for name in names)}
-FROM {quote_path(plan.curated)} AS data
-JOIN (
-{_indented(winners)}
-) AS published
-  ON data.tenant_id = published.tenant_id
-  AND data.window_start = published.window_start
-  AND data._append_id = published.append_id"""
-
-
-def _indented(sql: str) -> str:
+def indented(sql: str) -> str:
     return "\n".join(f"  {line}" for line in sql.splitlines())
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", " ")
     return f"'{escaped}'"

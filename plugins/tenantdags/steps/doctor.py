@@ -12,11 +12,12 @@ from typing import TypeVar
 from tenantdags.model.errors import LandingConflict, RunError
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window, window_at
-from tenantdags.steps import publish_log
+from tenantdags.steps import publish_log, serving
 from tenantdags.steps.appended import Append, appends
 from tenantdags.steps.examine import Case, Diagnosis, Finding, examine
 from tenantdags.steps.landing import Landing, PublishedRecord
 from tenantdags.steps.manifest import Manifest
+from tenantdags.steps.prune import once
 from tenantdags.steps.publish_log import LogRow
 from tenantdags.steps.published import PublishedFile
 from tenantdags.steps.staging import MANIFEST
@@ -50,17 +51,45 @@ def check_tables(
 ) -> Totals:
     """Every window of every table in every major version, told as it goes; with `mend` also put right."""
     totals = Totals()
-    for plan in plans:
+    for plan in once(plans):
         totals.tables += 1
         try:
             landing, statements = clients(plan)
             for major in sorted({*landing.majors(plan), plan.contract.major}):
                 of_major = plan.under(replace(plan.contract, major=major))
                 _Ward(of_major, landing, statements, now, say, totals).check(mend=mend)
+            _check_moves(plan, landing, statements, now, say, totals, mend=mend)
         except RunError as error:
             totals.failed += 1
             say(str(error))
     return totals
+
+
+def _check_moves(
+    plan: TablePlan, landing: Landing, statements: Statements, now: Callable[[], datetime],
+    say: Callable[[str], None], totals: Totals, *, mend: bool,
+) -> None:  # fmt: skip
+    """Which major the tenant's readers see: the file in `_ops/serving` and the log must say the same."""
+    path, where = serving.path_of(plan), plan.at("doctor")
+    known = serving.logged(plan, statements)
+    found = landing.blobs.read(where, path)
+    verdict = serving.examine(found[0] if found else None, known)
+    if verdict is None:
+        return
+    certain = bool(verdict.file or verdict.rows)
+    say(f"{plan.at('serving')}: {'can be mended' if certain else 'needs you'}: {path}: {verdict.text}")
+    totals.mendable += certain
+    totals.refused += not certain
+    if not certain or not mend:
+        return
+    if verdict.file:
+        text = verdict.file.to_json().encode()
+        if landing.blobs.swap(where, path, text, found[1] if found else None) is None:
+            say(f"{plan.at('serving')}: it was changed meanwhile, nothing was mended; ask the doctor again")
+            return
+    serving.write(plan, verdict.rows, statements, now())
+    say(f"{plan.at('serving')}: mended")
+    totals.mended += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,7 @@ def published_in(blobs: Blobs, plan: TablePlan, window: Window) -> PublishedReco
 def qa_folder(plan: TablePlan, window: Window) -> str:
     """`_qa/tenant_id=<tenant>/table=<table>/as_of_date=<date>[/window=<HHMM>Z]`."""
     grid_cell = plan.landing.window_path(window).removeprefix(plan.landing.prefix)
-    return f"_qa/tenant_id={plan.tenant}/table={plan.contract.table}{grid_cell}"
+    return f"_qa/tenant_id={plan.tenant}/table={plan.table}{grid_cell}"
 
 
 def _published_path(plan: TablePlan, window: Window) -> str:

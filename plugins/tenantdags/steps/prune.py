@@ -110,7 +110,7 @@ def prune_tables(
     """Every table in every major version it was ever loaded under. One that cannot be asked keeps no other from it."""
     require_limit(older_than)
     totals = Totals()
-    for plan in plans:
+    for plan in once(plans):
         try:
             landing, statements = clients(plan)
             for major in landing.majors(plan):
@@ -120,6 +120,15 @@ def prune_tables(
             totals.failed += 1
             say(str(error))
     return totals
+
+
+def once(plans: Iterable[TablePlan]) -> list[TablePlan]:
+    """One plan per table of a tenant: two majors that run side by side are both found in the other's folders."""
+    first: dict[tuple[str, str, str, str], TablePlan] = {}
+    for plan in plans:
+        landing = plan.landing
+        first.setdefault((landing.connection, landing.container, plan.contract.table, plan.tenant), plan)
+    return list(first.values())
 
 
 def _prune_table(

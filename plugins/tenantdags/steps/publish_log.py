@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -47,8 +47,13 @@ def write(plan: TablePlan, facts: Sequence[Generation], statements: Statements, 
     """Appends one row per generation, in the order given. Raises Databricks…"""
     for fact in facts:
         named = {name: getattr(fact, name) for name in _FACTS}
-        values = {**named, "table_name": plan.curated_name, "tenant_id": plan.tenant, "logged_at": at}
-        statements.execute(dbsql.insert_log(plan), {name: (values[name], kind) for name, kind in dbsql.LOG})
+        whose = {"table_name": plan.curated_name, "tenant_id": plan.tenant}
+        append(plan, {**named, **whose, "logged_at": at}, statements)
+
+
+def append(plan: TablePlan, values: Mapping[str, object], statements: Statements) -> None:
+    """One row; what `values` does not name is NULL."""
+    statements.execute(dbsql.insert_log(plan), {name: (values.get(name), kind) for name, kind in dbsql.LOG})
 
 
 def require_known(plan: TablePlan, window: Window, file: PublishedFile, logged: Sequence[LogRow]) -> None:

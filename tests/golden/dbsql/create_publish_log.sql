@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS `prod`.`ops`.`publish_log` (
   `restores` BIGINT,
   `reason` STRING,
   `actor` STRING,
+  `serves` STRING,
   `logged_at` TIMESTAMP
 )
 USING DELTA
