@@ -12,11 +12,7 @@ from typing import Any
 
 import sqlglot
 
-<<<<<<< HEAD
-from tenantdags.model.contract import Check
-=======
-from tenantdags.model.contract import Contract, Pii
->>>>>>> cb1ebe9 (Move readers between majors of a contract, tenant by tenant)
+from tenantdags.model.contract import Check, Contract, Pii
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.sqltype import SqlType
 from tenantdags.steps import dbsql, soda_run
