@@ -2,8 +2,8 @@
 
 Plans of the example tenants and where their values come from (tests/golden/plans, explain), outcomes of good and bad
 tenants (tests/tenants), what diff tells of each scenario (tests/golden/diff), what new and remove say and write
-(tests/golden/scaffold), what contract show says (tests/golden/contracts), the pages of the tenant file, the rules,
-the runbooks and a configuration's pull request.
+(tests/golden/scaffold), what contract show says (tests/golden/contracts), what on-call reads (tests/golden/on_call),
+the pages of the tenant file, the rules, the runbooks and a configuration's pull request.
 """
 
 import sys
@@ -26,6 +26,7 @@ from tests import (  # noqa: E402  # needs the path above
 from tests.cli import scaffold_cases  # noqa: E402  # needs the path above
 from tests.model import diff_scenarios  # noqa: E402  # needs the path above
 from tests.model.test_diff import WRITERS  # noqa: E402  # needs the path above
+from tests.steps import on_call_cases  # noqa: E402  # needs the path above
 from tests.tenants.cases import cases, outcome, project_of  # noqa: E402  # needs the path above
 
 PLANS = ROOT / "tests/golden/plans"
@@ -64,11 +65,13 @@ def scaffold_texts() -> dict[Path, str]:
 def main() -> None:
     goldens = {**plan_texts(), **explained.texts(), **case_texts(), **diff_texts(), **scaffold_texts()}
     pages = {tenant_page.PAGE: tenant_page.page(), runbooks_page.PAGE: runbooks_page.page()}
-    texts = {**goldens, **contract_pages.texts(), **pages}
+    goldens |= {**contract_pages.texts(), **on_call_cases.texts()}
+    texts = {**goldens, **pages}
     write(texts)
     # its examples are the messages just written
     write({rules_page.PAGE: rules_page.page(), config_pr_page.PAGE: config_pr_page.page()})
-    for path in {*PLANS.glob("*.txt"), *diff_scenarios.GOLDEN.iterdir(), *scaffold_cases.GOLDEN.iterdir()} - set(texts):
+    folders = (PLANS, diff_scenarios.GOLDEN, scaffold_cases.GOLDEN, on_call_cases.GOLDEN)
+    for path in {path for folder in folders for path in folder.iterdir()} - set(texts):
         path.unlink()
         print(f"{path.relative_to(ROOT)} removed")
 

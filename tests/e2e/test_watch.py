@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sandbox.airflow_api import FINISHED
 from tests.e2e.rig import Rig, wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
@@ -27,3 +28,27 @@ def test_the_command_looks_without_any_airflow(rig: Rig) -> None:
     said = rig.tenantdags(rig.airflow.project, "watch", "--once")
 
     assert "Z 1 tables, " in said.splitlines()[0]
+
+
+def test_what_on_call_types_works_on_a_real_airflow(rig: Rig) -> None:
+    api, cell = rig.airflow.api, rig.scheduled[0]
+    dag_id, words = "acme__orders", ("acme", "orders", cell.as_of_date.isoformat())
+    wait_until(lambda: any(r["state"] in FINISHED for r in api.runs(dag_id)), 240, "the first run")
+
+    story = rig.tenantdags(rig.airflow.project, "explain", *words)
+    fleet = rig.tenantdags(rig.airflow.project, "status")
+    asked = rig.tenantdags(rig.airflow.project, "retry", *words, "--from", "check_load")
+
+    generation = rig.recount.visible(cell).generation
+    assert f"readers see  generation {generation}: {rig.recount.visible(cell).rows} rows of load " in story
+    assert "check_extract success in " in story
+    assert "now          published" in story
+    assert "1 tables of 1 tenants" in fleet
+    assert "  clears   check_load, publish, summarise\n" in asked
+    assert "nothing was changed; `tenantdags retry" in asked
+
+    said = rig.tenantdags(rig.airflow.project, "retry", *words, "--from", "check_load", "--yes")
+    run_id = next(r["dag_run_id"] for r in api.runs(dag_id) if r["data_interval_start"][:10] <= words[2])
+    assert "done: 3 tasks were cleared" in said
+    assert api.wait_for_run(dag_id, run_id) == "success"
+    assert "admin cleared tasks" in rig.tenantdags(rig.airflow.project, "explain", *words)

@@ -160,4 +160,5 @@ def _problem(problem: ImportProblem) -> dict[str, Any]:
 
 
 def _event(event: Event) -> dict[str, Any]:
-    return {"event": event.what, "owner": event.who, "when": _text(event.at), "extra": event.extra}
+    said = {"event": event.what, "owner": event.who, "when": _text(event.at)}
+    return {**said, "extra": event.extra, "run_id": event.run_id}

@@ -58,7 +58,7 @@ class Night:
         self.airflow.asked.clear()
 
     def look(self, now: datetime) -> Look:
-        return look(self.fleet, read_ledger(self.blobs, "watch"), self.world(), now)
+        return look(self.fleet, read_ledger(self.blobs, "watch"), {}, self.world(), now)
 
     def world(self) -> World:
         return World(
@@ -253,7 +253,7 @@ def test_two_watchdogs_at_once_keep_one_ledger(container):
     kept = [read_ledger(night.blobs, "watch") for night in (first, second)]
 
     looks = [
-        look(night.fleet, its, night.world(), DUE + timedelta(seconds=seconds))
+        look(night.fleet, its, {}, night.world(), DUE + timedelta(seconds=seconds))
         for seconds, (night, its) in enumerate(zip((first, second), kept, strict=True))
     ]
 

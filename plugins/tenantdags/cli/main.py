@@ -10,6 +10,7 @@ from tenantdags.cli.check import check
 from tenantdags.cli.contract import app as contract
 from tenantdags.cli.diff import diff
 from tenantdags.cli.doctor import doctor
+from tenantdags.cli.explain import explain
 from tenantdags.cli.history import history
 from tenantdags.cli.mute import mute, mutes, unmute
 from tenantdags.cli.new import new
@@ -17,8 +18,10 @@ from tenantdags.cli.plan import plan
 from tenantdags.cli.preflight import preflight
 from tenantdags.cli.prune import prune
 from tenantdags.cli.remove import remove
+from tenantdags.cli.retry import retry
 from tenantdags.cli.rollback import rollback
 from tenantdags.cli.schema import schema
+from tenantdags.cli.status import status
 from tenantdags.cli.watch import watch
 
 app = typer.Typer(
@@ -29,7 +32,7 @@ app = typer.Typer(
 )
 for _command in (
     check, plan, schema, diff, new, remove, preflight, apply, history, rollback, prune, doctor, mute, unmute, mutes,
-    watch,
+    watch, status, explain, retry,
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(contract, name="contract")

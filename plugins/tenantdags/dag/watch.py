@@ -24,14 +24,15 @@ API_SECONDS = 15.0  # what one question to Airflow may take, so that a hanging a
 
 def look_once(root: Path, now: datetime | None = None) -> Look:
     """One look at the whole fleet. Raises ConfigError, ConnectionMissing, LandingUnreachable or TableBehind."""
-    from tenantdags.steps.fleet import read_fleet, with_kept
+    from tenantdags.steps.fleet import keep, read_fleet, with_kept
     from tenantdags.steps.ledger_file import read_ledger
     from tenantdags.steps.watch import WHERE, look
 
     blobs = platform_blobs(root, WHERE)
-    kept = read_ledger(blobs, WHERE)
-    fleet, at = with_kept(read_fleet(root), root, blobs, WHERE, kept.ledger.digests), now or datetime.now(UTC)
-    found = look(fleet, kept, _world(blobs), at)
+    kept, at = read_ledger(blobs, WHERE), now or datetime.now(UTC)
+    fleet = with_kept(read_fleet(root), blobs, WHERE)
+    digests = keep(fleet, root, blobs, WHERE, kept.ledger.digests, at)
+    found = look(fleet, kept, digests, watch_world(blobs), at)
     _sweep(root, at)
     return found
 
@@ -46,7 +47,7 @@ def platform_blobs(root: Path, where: str) -> Blobs:
     return Blobs(container, place.connection, first_wait=0.5, read_timeout=20)
 
 
-def _world(blobs: Blobs) -> World:
+def watch_world(blobs: Blobs) -> World:
     from tenantdags.steps.watch import WHERE, World
 
     return World(

@@ -195,10 +195,12 @@ class Event:
     who: str | None
     at: datetime
     extra: str
+    run_id: str | None = None
 
     @classmethod
     def from_json(cls, raw: Json) -> Event:
-        return cls(what=raw["event"], who=raw["owner"], at=_known(raw["when"]), extra=raw["extra"] or "")
+        at, extra = _known(raw["when"]), raw["extra"] or ""
+        return cls(what=raw["event"], who=raw["owner"], at=at, extra=extra, run_id=raw["run_id"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tenantdags.model.errors import ConfigError, Problem
@@ -18,20 +19,17 @@ from tenantdags.model.plan import TablePlan
 from tenantdags.model.project import CONTRACTS, DEFAULTS, TENANTS, contract_refs, load_tenant, read_text, tenant_files
 from tenantdags.steps.blobs import Blobs
 
-# shared-<digest>.json: defaults and contracts by path; <tenant>.json: which of these, and the tenant's file
+# shared-<digest>.json: defaults and contracts by path; <tenant>/<time>.json: the tenant's file from then on, and which
+# of these went with it
 KEPT = "_ops/watch/config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All plans. `broken` says per tenant what is wrong with its files now; without a plan where nothing good is kept.
-
-    `digests` are those of the kept texts, per tenant.
-    """
+    """All plans. `broken` says per tenant what is wrong with its files now."""
 
     plans: tuple[TablePlan, ...]
     broken: Mapping[str, str] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,49 +63,72 @@ def read_fleet(root: Path) -> Fleet:
     return Fleet(plans=tuple(plans), broken=broken)
 
 
-def with_kept(fleet: Fleet, root: Path, blobs: Blobs, where: str, digests: Mapping[str, str]) -> Fleet:
-    """Keeps what good tenants' files say, where they changed since `digests`, and adds the kept plans of broken ones.
+def with_kept(fleet: Fleet, blobs: Blobs, where: str) -> Fleet:
+    """With the last good plans of tenants that are broken now. Raises LandingUnreachable or TableBehind."""
+    kept = [plan for tenant in fleet.broken for plan in _kept_plans(blobs, where, tenant)]
+    return Fleet(plans=(*fleet.plans, *kept), broken=fleet.broken)
+
+
+def keep(
+    fleet: Fleet, root: Path, blobs: Blobs, where: str, digests: Mapping[str, str], now: datetime
+) -> dict[str, str]:
+    """Keeps what the files of good tenants say, where they changed since `digests`, and returns the new digests.
 
     Raises LandingUnreachable or TableBehind.
     """
-    now = {tenant: digests[tenant] for tenant in fleet.broken if tenant in digests}
-    good = sorted({plan.tenant for plan in fleet.plans})
-    if good:
-        now |= _keep(root, good, blobs, where, digests)
-    kept = [plan for tenant in fleet.broken if tenant in digests for plan in _kept_plans(blobs, where, tenant)]
-    return Fleet(plans=(*fleet.plans, *kept), broken=fleet.broken, digests=now)
+    found = {tenant: digests[tenant] for tenant in fleet.broken if tenant in digests}
+    good = sorted({plan.tenant for plan in fleet.plans if plan.tenant not in fleet.broken})
+    return found | (_keep(root, good, blobs, where, digests, now) if good else {})
 
 
-def _keep(root: Path, tenants: Iterable[str], blobs: Blobs, where: str, before: Mapping[str, str]) -> dict[str, str]:
+def kept_at(blobs: Blobs, where: str, tenant: str, at: datetime) -> dict[str, str] | None:
+    """By path what the tenant's file, the defaults and the contracts said at that time; None where it is not known."""
+    names = [name for name in blobs.names(where, f"{KEPT}/{tenant}/") if name <= _path(tenant, at)]
+    own = blobs.read(where, names[-1]) if names else None
+    kept = json.loads(own[0]) if own else {}
+    shared = blobs.read(where, f"{KEPT}/shared-{kept.get('shared')}.json") if kept else None
+    return {**json.loads(shared[0]), f"{TENANTS}/{tenant}.yaml": kept["text"]} if shared else None
+
+
+def files_of(root: Path, tenant: str) -> dict[str, str]:
+    """The same as it is now. Raises ConfigError for what cannot be read."""
+    file = f"{TENANTS}/{tenant}.yaml"
+    return {**_shared(root), file: read_text(root / file, file)}
+
+
+def _keep(
+    root: Path, tenants: Iterable[str], blobs: Blobs, where: str, before: Mapping[str, str], now: datetime
+) -> dict[str, str]:
     shared = json.dumps(_shared(root), sort_keys=True)
     with_it = _digest(shared)
     if not any(digest.startswith(with_it) for digest in before.values()):
         blobs.write(where, f"{KEPT}/shared-{with_it}.json", shared.encode())
-    now = {}
+    found = {}
     for tenant in tenants:
         file = f"{TENANTS}/{tenant}.yaml"
         text = read_text(root / file, file)
-        now[tenant] = f"{with_it}.{_digest(text)}"
-        if now[tenant] != before.get(tenant):
-            kept = json.dumps({"shared": with_it, "text": text})
-            blobs.write(where, f"{KEPT}/{tenant}.json", kept.encode())
-    return now
+        found[tenant] = f"{with_it}.{_digest(text)}"
+        if found[tenant] != before.get(tenant):
+            blobs.write(where, _path(tenant, now), json.dumps({"shared": with_it, "text": text}).encode())
+    return found
+
+
+def _path(tenant: str, at: datetime) -> str:
+    return f"{KEPT}/{tenant}/{at:%Y%m%dT%H%M%SZ}.json"
 
 
 def _kept_plans(blobs: Blobs, where: str, tenant: str) -> tuple[TablePlan, ...]:
     """Nothing where they are gone, or this version of ours finds fault with them as well."""
-    own = blobs.read(where, f"{KEPT}/{tenant}.json")
-    kept = json.loads(own[0]) if own else {}
-    shared = blobs.read(where, f"{KEPT}/shared-{kept.get('shared')}.json") if kept else None
-    if shared is None:
+    files = kept_at(blobs, where, tenant, datetime.max.replace(tzinfo=UTC))
+    if files is None:
         return ()
     with tempfile.TemporaryDirectory() as folder:
-        for file, text in json.loads(shared[0]).items():
+        for file, text in files.items():
             path = Path(folder) / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         try:
-            return load_tenant(Path(folder), tenant, kept["text"])
+            return load_tenant(Path(folder), tenant)
         except ConfigError:
             return ()
 

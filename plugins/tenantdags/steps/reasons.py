@@ -18,13 +18,14 @@ from tenantdags.steps.qa_summary import STEPS
 class Reason:
     """`missing`: no run of the window exists and none is on its way. `late`: one does, or nobody could be asked.
 
-    `hopeless`: it will not come by itself, so there is nothing to wait for.
+    `hopeless`: it will not come by itself, so there is nothing to wait for; `failed`: its run ended so.
     """
 
     kind: Literal["late", "missing"]
     text: str
     run_id: str | None = None
     hopeless: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ def reason_of(plan: TablePlan, window: Window, facts: Facts, now: datetime) -> R
     if run is None:
         return _without_run(plan, window, facts, blocked)
     if run.state == "failed":
-        return Reason(kind="late", text=_failed(facts), run_id=run.run_id, hopeless=True)
+        return Reason(kind="late", text=_failed(facts), run_id=run.run_id, hopeless=True, failed=True)
     if run.state == "success":
         text = "its run succeeded in Airflow, but nothing is published: was it marked so by hand?"
         return Reason(kind="late", text=text, run_id=run.run_id, hopeless=True)

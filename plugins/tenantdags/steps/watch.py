@@ -6,7 +6,7 @@ before remembering: killed in between, the next look tells again, and the alerts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,8 +89,10 @@ class Look:
     kept: bool = True
 
 
-def look(fleet: Fleet, kept: Kept, world: World, now: datetime) -> Look:
-    """Looks at every table once, tells, remembers and leaves a heartbeat. `kept` is the ledger as it was read.
+def look(fleet: Fleet, kept: Kept, digests: Mapping[str, str], world: World, now: datetime) -> Look:
+    """Looks at every table once, tells, remembers and leaves a heartbeat.
+
+    `kept` is the ledger as it was read, `digests` are those of the tenants' kept files.
 
     Raises LandingUnreachable or TableBehind: without landing nothing is known.
     """
@@ -102,7 +104,7 @@ def look(fleet: Fleet, kept: Kept, world: World, now: datetime) -> Look:
     world.tell([one.incident(miss) for miss in misses])
     world.recovered(back)
     one.remember(misses)
-    ledger = Ledger(one.tables, one.roll, fleet.digests)
+    ledger = Ledger(one.tables, one.roll, digests)
     done = Look(
         at=now,
         tables=len(fleet.plans),
@@ -117,6 +119,27 @@ def look(fleet: Fleet, kept: Kept, world: World, now: datetime) -> Look:
     )
     beat(world.blobs, WHERE, now, {"tables": done.tables, "overdue": done.overdue, "troubles": list(done.troubles)})
     return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A window that has begun and is not published, whether on-call has to hear of it or not."""
+
+    plan: TablePlan
+    window: Window
+    overdue: bool
+    reason: Reason
+
+
+def survey(fleet: Fleet, kept: Kept, world: World, now: datetime) -> tuple[list[Standing], tuple[str, ...]]:
+    """(every window that should have begun and is not published, the most urgent first; what could not be asked).
+
+    Changes nothing and tells nobody. Raises LandingUnreachable or TableBehind.
+    """
+    one = _OneLook(fleet, kept, world, now)
+    one.advance(everything=True)
+    one.settle()
+    return one.standings(), tuple(one.troubles)
 
 
 @dataclass
@@ -145,11 +168,11 @@ class _OneLook:
             self.troubles.append(f"{tenant} is {by}: {text}")
         self.airflow_trouble: str | None = None
 
-    def advance(self) -> None:
-        """Every window that is to be looked at by now."""
+    def advance(self, *, everything: bool = False) -> None:
+        """Every window that is to be looked at by now; or with `everything` each that should have begun."""
         self.stuck = self._stuck()
         for dag_id, plan in self.plans.items():
-            early = dag_id in self.stuck
+            early = everything or dag_id in self.stuck
             self.tables[dag_id] = advanced(plan, self.before.get(dag_id), self.now, early=early)
 
     def settle(self) -> None:
@@ -159,12 +182,23 @@ class _OneLook:
             plan, before = self.plans[dag_id], self.before.get(dag_id)
             self.tables[dag_id] = settled(plan, before, self.tables[dag_id], starts, self.now)
 
+    def standings(self) -> list[Standing]:
+        open_windows = [
+            (plan, window_of_start(plan, each.start)) for i, plan in self.plans.items() for each in self.tables[i].open
+        ]
+        urgent = sorted(open_windows, key=self._urgency)
+        reasons = self._reasons(urgent)
+        return [
+            Standing(plan=plan, window=window, overdue=overdue_from(plan, window) <= self.now, reason=reason)
+            for (plan, window), reason in zip(urgent, reasons, strict=True)
+            if reason is not None
+        ]
+
     def misses(self) -> list[Miss]:
         """What on-call is to hear now, the most urgent first, each looked up in landing once more."""
         calls = [(self.plans[i], call) for i, table in self.tables.items() if (call := self._call(i, table))]
-        calls.sort(key=lambda each: (-each[0].schedule.priority, overdue_from(each[0], each[1].window), each[0].dag_id))
-        with ThreadPoolExecutor(THREADS) as pool:
-            reasons = list(pool.map(self._reason, range(len(calls)), *zip(*calls, strict=True))) if calls else []
+        calls.sort(key=lambda each: self._urgency((each[0], each[1].window)))
+        reasons = self._reasons([(plan, call.window) for plan, call in calls])
         found = [
             Miss(plan=plan, call=call, reason=reason)
             for (plan, call), reason in zip(calls, reasons, strict=True)
@@ -279,7 +313,16 @@ class _OneLook:
     def _call(self, dag_id: str, table: TableLedger) -> Call | None:
         return call_of(self.plans[dag_id], table, self.now, early=dag_id in self.stuck)
 
-    def _reason(self, number: int, plan: TablePlan, call: Call) -> Reason | None:
+    def _urgency(self, each: tuple[TablePlan, Window]) -> tuple[bool, int, datetime, str]:
+        """What is overdue before what is not, then the better tier, then what was due first."""
+        plan, at = each[0], overdue_from(*each)
+        return at > self.now, -plan.schedule.priority, at, plan.dag_id
+
+    def _reasons(self, windows: Sequence[tuple[TablePlan, Window]]) -> list[Reason | None]:
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(lambda e: self._reason(e[0], *e[1]), enumerate(windows)))
+
+    def _reason(self, number: int, plan: TablePlan, window: Window) -> Reason | None:
         """None for a DAG that was made switched off and never was switched on: nobody waits for it."""
         waits = plan.schedule.paused_on_creation and not self.tables[plan.dag_id].seen
         problem = self.fleet.broken.get(plan.tenant)
@@ -289,13 +332,13 @@ class _OneLook:
             why = self.airflow_trouble or f"{number} other windows are missed as well, so Airflow was not asked why"
             return Reason(kind="late", text=f"{why}; the tenant's file is broken: {problem}" if problem else why)
         try:
-            facts = self.view.facts(plan, call.window)
+            facts = self.view.facts(plan, window)
         except AirflowError as error:
             self._lost(error)
             return None if waits else Reason(kind="late", text=self.airflow_trouble or str(error))
         if waits and facts.dag and facts.dag.paused and not facts.runs:
             return None
-        return reason_of(plan, call.window, facts, self.now)
+        return reason_of(plan, window, facts, self.now)
 
     def _lost(self, error: AirflowError | RunError) -> None:
         if self.airflow_trouble is None:
