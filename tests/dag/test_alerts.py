@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tenantdags.dag import alerts
+from tenantdags.dag import alerts, world
 from tenantdags.model.plan import AlertPlan, TablePlan
 from tenantdags.model.window import day_window
 from tenantdags.steps.alerts import Incident, Subject
 from tenantdags.steps.landing import PUBLISHED
 from tenantdags.steps.published import Generation, PublishedFile
-from tests.dag.plans import plan_of
+from tests.dag.plans import ROOT, plan_of
 from tests.dag.receivers import Receiver, http
+from tests.steps.airflow_facts import dag, run, tasks
+from tests.steps.fake_airflow import FakeAirflow
 from tests.steps.incidents import EVENTS, Memory
 
 ROUTE = AlertPlan(notifier="http", connection="oncall", events=EVENTS)  # type: ignore[arg-type]
@@ -124,6 +127,28 @@ def test_a_miss_says_what_was_told_before(receiver: Receiver):
     miss(state="failed")
 
     assert receiver.requests[1].json["text"].splitlines()[1] == "Cause: the run is failed; told before: gate.error"
+
+
+def test_a_miss_says_what_airflow_says_of_it(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    its_run = run(start=WINDOW.start, end=WINDOW.end, logical_date=WINDOW.start)
+    airflow = FakeAirflow(dags=[dag()], runs=[its_run], tasks=list(tasks("load", "deferred")))
+    monkeypatch.setattr(world, "airflow_api", lambda at, seconds: airflow.api())
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(ROOT / "dags"))
+
+    miss()
+
+    said = receiver.requests[0].json["text"].splitlines()[1]
+    assert said == "Cause: load waits for Databricks since 03:04 Mon 23 Nov, try 1 of 4"
+
+
+@pytest.mark.parametrize(("ahead", "requests"), [(False, 1), (True, 2)])
+def test_a_window_that_was_paged_as_missing_is_not_paged_as_late(receiver: Receiver, ahead: bool, requests: int):
+    missing = Incident(subject=Subject.of(PLAN), kind="missing", window="2026-11-21", at=NOW, cause="paused by jane")
+    alerts.deliver(replace(missing, ahead=ahead))
+
+    miss()
+
+    assert len(receiver.requests) == requests
 
 
 def test_a_window_that_readers_see_already_is_no_miss(receiver: Receiver, memory: Memory):

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
-from tenantdags.dag.bundle import TenantBundle, bundle_configured
+from tenantdags.dag.bundle import TenantBundle, bundle_configured, project_root
 from tests.dag.bundles import ALL, LOADERS, TENANTS, changed_by, dags_of, edit, loaders_of
 from tests.dag.plans import ROOT
 
@@ -226,6 +226,14 @@ def test_whether_the_bundle_is_configured(monkeypatch, setting, expected):
     monkeypatch.setenv(BUNDLE_SETTING, setting)
 
     assert bundle_configured() is expected
+
+
+@pytest.mark.parametrize(("setting", "expected"), [(CONFIGURED, "/x"), ("[]", "/y"), ("", "/y")])
+def test_which_project_an_airflow_runs(monkeypatch, setting, expected):
+    monkeypatch.setenv(BUNDLE_SETTING, setting)
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/y/dags")
+
+    assert str(project_root()) == expected
 
 
 def test_an_edit_that_sets_the_time_of_change_back_is_seen(bundle, project):

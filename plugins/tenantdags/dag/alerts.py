@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenantdags.model.plan import LandingPlan, TablePlan
 from tenantdags.model.window import Window, window_of
-from tenantdags.steps.alerts import Incident, Links, Subject
+from tenantdags.steps.alerts import Incident, Links, Subject, fingerprint_of
 
 if TYPE_CHECKING:
     from tenantdags.steps.alert_delivery import Post
@@ -99,12 +99,19 @@ def _miss(subject: Subject, every: Any, ahead: timedelta, context: Mapping[str, 
     start, end = (_instant(run[f"data_interval_{side}"]) for side in ("start", "end"))
     window, now = window_of(start, end, every, subject.zone), _now()
     try:
-        readers, known = within(10, partial(_seen, subject, window))
+        readers, known, paged = within(10, partial(_seen, subject, window))
     except Exception as error:  # noqa: BLE001 - then the page says what is not known
         _log.error("what readers see of %s is not known: %s", window, error)
-        readers, known = None, ()
+        readers, known, paged = None, (), False
     if readers:
         return  # published before its run is done, by a backfill or an earlier run: nobody waits for it
+    if paged:
+        return  # the watchdog told of this window before its run began, and tells when it is published
+    try:
+        cause = within(10, partial(_why, subject, window, now))
+    except Exception as error:  # noqa: BLE001 - then the page says what the deadline knows
+        _log.warning("why %s %s %s is late could not be asked: %s", subject.tenant, subject.table, window, error)
+        cause = f"the run is {run.get('state') or 'not done'}"
     before = f"; told before: {', '.join(known)}" if known else ""
     deliver(
         Incident(
@@ -114,7 +121,7 @@ def _miss(subject: Subject, every: Any, ahead: timedelta, context: Mapping[str, 
             at=now,
             due=_instant(context["deadline"]["deadline_time"]) + ahead,
             ahead=bool(ahead),
-            cause=f"the run is {run.get('state') or 'not done'}{before}",
+            cause=f"{cause}{before}",
             readers="unknown" if readers is None else "nothing of this window yet",
             run_id=run["dag_run_id"],
             links=links(f"{subject.tenant}__{subject.table}", run["dag_run_id"]),
@@ -131,8 +138,19 @@ def _instant(said: Any) -> datetime:
     return said if isinstance(said, datetime) else datetime.fromisoformat(said)
 
 
-def _seen(subject: Subject, window: Window) -> tuple[str, tuple[str, ...]]:
-    """(the generation that readers see, empty for none; the kinds of what is open for this window)."""
+def _why(subject: Subject, window: Window, now: datetime) -> str:
+    """Airflow asked as the watchdog asks it; raises whatever keeps it from being asked."""
+    from tenantdags.dag.bundle import project_root
+    from tenantdags.dag.watch import why
+    from tenantdags.model.project import load_tenant
+
+    (plan,) = (plan for plan in load_tenant(project_root(), subject.tenant) if plan.table == subject.table)
+    return why(plan, window, now)
+
+
+def _seen(subject: Subject, window: Window) -> tuple[str, tuple[str, ...], bool]:
+    """(the generation that readers see, empty for none; the kinds of what is open for this window; whether it was
+    paged as missing)."""
     from tenantdags.steps.alert_records import Cell, record_of
     from tenantdags.steps.landing import PUBLISHED
     from tenantdags.steps.published import PublishedFile
@@ -144,7 +162,9 @@ def _seen(subject: Subject, window: Window) -> tuple[str, tuple[str, ...]]:
     current = PublishedFile.from_json(found[0]).current if found else None
     record = record_of(blobs, Cell(subject.tenant, subject.table, window.key))
     known = tuple(entry.kind for entry in record.live) if record else ()
-    return f"generation {current.generation}" if current else "", known
+    missing = fingerprint_of(subject.tenant, subject.table, window.key, "missing")
+    paged = record is not None and record.entry(missing) is not None
+    return f"generation {current.generation}" if current else "", known, paged
 
 
 def tell(plan: TablePlan, window: Window, summary: QaSummary, run_type: str) -> None:

@@ -50,6 +50,16 @@ def bundle_configured() -> bool:
     return isinstance(bundles, list) and any(b.get("classpath") == name for b in bundles)
 
 
+def project_root() -> Path:
+    """The project whose DAGs this Airflow runs: the bundle's `root`, or the folder that holds the dags folder."""
+    bundles = conf.getjson("dag_processor", "dag_bundle_config_list", fallback=[])
+    name = f"{TenantBundle.__module__}.{TenantBundle.__qualname__}"
+    for bundle in bundles if isinstance(bundles, list) else []:
+        if bundle.get("classpath") == name:
+            return Path(bundle["kwargs"]["root"])
+    return Path(conf.get("core", "dags_folder")).absolute().parent
+
+
 def bundle_setting(root: Path) -> str:
     """What `[dag_processor] dag_bundle_config_list` must say for this project."""
     name = f"{TenantBundle.__module__}.{TenantBundle.__qualname__}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tenantdags.steps.watch import Look, World
 
 _log = logging.getLogger(__name__)
+THREADS = 8
 API_SECONDS = 15.0  # what one question to Airflow may take, so that a hanging api-server holds up no page
 
 
@@ -35,6 +37,15 @@ def look_once(root: Path, now: datetime | None = None) -> Look:
     found = look(fleet, kept, digests, watch_world(blobs), at)
     _sweep(root, at)
     return found
+
+
+def why(plan: TablePlan, window: Window, now: datetime) -> str:
+    """Why a window is not published, as Airflow says it now. Raises AirflowError or ConnectionMissing."""
+    from tenantdags.steps.airflow_view import AirflowView
+    from tenantdags.steps.reasons import reason_of
+
+    view = AirflowView(world.airflow_api("alerts", seconds=4))
+    return reason_of(plan, window, view.facts(plan, window), now).text
 
 
 def platform_blobs(root: Path, where: str) -> Blobs:
@@ -75,10 +86,11 @@ def _logged(plan: TablePlan, since: datetime) -> frozenset[tuple[str, str, datet
 
 
 def _tell(incidents: Sequence[Incident]) -> None:
+    """Side by side, as one dead endpoint may hold up each for a minute."""
     from tenantdags.dag.alerts import deliver
 
-    for incident in incidents:
-        deliver(incident)
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(deliver, incidents))
 
 
 def _recovered(incidents: Sequence[Incident]) -> None:

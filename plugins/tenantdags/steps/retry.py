@@ -12,8 +12,8 @@ from tenantdags.model.window import Window
 from tenantdags.steps.airflow_answers import DagRun, TaskInstance
 from tenantdags.steps.airflow_api import AirflowApi
 from tenantdags.steps.published import Generation
-from tenantdags.steps.reasons import Facts, Reason, reason_of
 from tenantdags.steps.qa_summary import STEPS
+from tenantdags.steps.reasons import Facts, Reason, reason_of
 
 # what another try of the task that failed works on again; every other failure needs the rows read anew
 _AGAIN = {
