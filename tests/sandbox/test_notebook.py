@@ -182,6 +182,54 @@ def test_a_missing_target_fails_by_name(cloud, run):
     assert "TABLE_OR_VIEW_NOT_FOUND" in output(ended)["error"]
 
 
+def listed(cloud: Any, *manifests: str) -> str:
+    """The address of a list of these addresses."""
+    root, _, _ = manifests[0].partition(".net/")
+    path = f"_ops/bulk/{uuid.uuid4().hex}.json"
+    cloud.container().upload_blob(path, json.dumps(manifests))
+    return f"{root}.net/{path}"
+
+
+def test_several_manifests_are_an_append_each(cloud, run, target):
+    name = target("order_id BIGINT, note STRING")
+    loads = [
+        cloud.put_load(ORDERS, columns=COLUMNS[:1]), cloud.put_load(None, columns=COLUMNS[:1]),
+        cloud.put_load(ORDERS.slice(0, 1), columns=[COLUMNS[0], COLUMNS[2]]),
+    ]  # fmt: skip
+
+    result = exited(run(listed(cloud, *loads), name))
+
+    assert [load["manifest"] for load in result["loads"]] == loads
+    assert [(load["rows"], load["files"], load["target"]) for load in result["loads"]] == [
+        (2, 1, name), (0, 0, name), (1, 1, name),
+    ]  # fmt: skip
+    found = files_rows(cloud, name)
+    appends = {load["append_id"]: load["manifest"] for load in result["loads"]}
+    assert len(appends) == 3
+    assert sorted(row["order_id"] for row in found) == [1, 1, 2**53 + 1]
+    assert all(row["_load_id"] in appends[row["_append_id"]] for row in found)
+
+
+def test_a_manifest_that_fails_stops_no_other(cloud, run, target):
+    name = target("order_id BIGINT")
+    good, bad = cloud.put_load(ORDERS, columns=COLUMNS[:1]), cloud.put_load(ORDERS, columns=COLUMNS)
+
+    result = exited(run(listed(cloud, bad, good), name))
+
+    assert result["loads"][0]["error"].startswith(f"ValueError: {name} lacks the columns amount, note, updated_at")
+    assert result["loads"][1]["rows"] == 2
+    assert len(files_rows(cloud, name)) == 2
+
+
+def test_where_every_manifest_fails_the_run_does(cloud, run, target):
+    name = target("order_id BIGINT")
+
+    ended = run(listed(cloud, cloud.put_load(ORDERS, columns=COLUMNS)), name)
+
+    assert ended["state"]["result_state"] == "FAILED"
+    assert "lacks the columns amount" in output(ended)["error"]
+
+
 def test_the_stand_in_runs_only_what_databricks_would_run(tmp_path):
     plain = tmp_path / "plain.py"
     plain.write_text("print(1)\n")
