@@ -14,8 +14,6 @@ from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tenantdags.steps.airflow_api import AirflowApi
     from tenantdags.steps.retry import NoRetry, Retry
     from tenantdags.steps.status_text import Status
@@ -32,6 +30,7 @@ class Asked:
 
 
 def story_of(root: Path, plan: TablePlan, window: Window) -> Story:
+    from tenantdags.steps import alert_lines
     from tenantdags.steps.airflow_view import AirflowView
     from tenantdags.steps.story import Sources, story
 
@@ -39,7 +38,7 @@ def story_of(root: Path, plan: TablePlan, window: Window) -> Story:
         root=root,
         landing=partial(world.landing, plan, window),
         airflow=lambda: AirflowView(world.airflow_api("explain")),
-        told=_told,
+        told=lambda plan, window: tuple(alert_lines.told(platform_blobs(root, "explain"), plan, window)),
     )
     return story(plan, window, sources, datetime.now(UTC))
 
@@ -59,6 +58,7 @@ def retry_of(plan: TablePlan, window: Window, begin: str | None) -> Asked:
 
 def fleet_status(root: Path) -> Status:
     """Raises ConfigError, ConnectionMissing, LandingUnreachable or TableBehind."""
+    from tenantdags.steps import alert_lines
     from tenantdags.steps.fleet import read_fleet, with_kept
     from tenantdags.steps.ledger_file import last_beat, read_ledger
     from tenantdags.steps.status_text import Status
@@ -68,8 +68,12 @@ def fleet_status(root: Path) -> Status:
     fleet = with_kept(read_fleet(root), blobs, "status")
     standings, troubles = survey(fleet, read_ledger(blobs, "status"), watch_world(blobs), now)
     beat = last_beat(blobs, "status")
-    return Status(now=now, plans=fleet.plans, standings=standings, beat=beat[0] if beat else None, troubles=troubles)
-
-
-def _told(plan: TablePlan, window: Window) -> Sequence[tuple[datetime, str]]:
-    return ()
+    return Status(
+        now=now,
+        plans=fleet.plans,
+        standings=standings,
+        beat=beat[0] if beat else None,
+        muted=tuple(alert_lines.muted(blobs, now)),
+        undelivered=tuple(alert_lines.undelivered(blobs)),
+        troubles=troubles,
+    )
