@@ -1,4 +1,4 @@
-"""`python -m benchmarks extract|parse|check|processor`: measure, then write that section of docs/benchmarks.md."""
+"""`python -m benchmarks extract|parse|check|processor|views`: measure, and write its section of docs/benchmarks.md."""
 
 import argparse
 
@@ -29,6 +29,12 @@ def processor(args: argparse.Namespace) -> None:
     write_section("processor", section(tenants=args.tenants, tables=args.tables, timeout=args.timeout))
 
 
+def views(args: argparse.Namespace) -> None:
+    from benchmarks.views import section
+
+    write_section("views", section(log_rows=args.log_rows, rows=args.rows, rounds=args.rounds))
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="benchmark")
@@ -55,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
     processing.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
     processing.add_argument("--timeout", type=float, default=1_800, help="seconds to wait for all of them (1800)")
     processing.set_defaults(action=processor)
+
+    viewing = commands.add_parser("views", parents=[common], help="the readers' view over a long publish log")
+    viewing.add_argument("--log-rows", type=int, default=1_000_000, help="rows of the publish log (1000000)")
+    viewing.add_argument("--rows", type=int, default=1_000_000, help="rows of the curated table (1000000)")
+    viewing.set_defaults(action=views)
     return top
 
 

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from tenantdags.cli.main import app
+from tenantdags.dag.platform_dags import PRUNE, platform_dags
 from tenantdags.model.errors import DatabricksSubmit, LandingUnreachable, PublishRefused
 from tenantdags.steps.appended import Append, appends
 from tenantdags.steps.prune import Doomed, Found, doomed_of, prune, prune_tables, require_limit, survey
@@ -18,7 +20,7 @@ from tenantdags.steps.publish_log import LogRow
 from tenantdags.steps.published import Generation, PublishedFile
 from tenantdags.steps.rollback import propose, rollback
 from tests.steps.meeting import meeting
-from tests.steps.staged import plan_of, window_of_plan
+from tests.steps.staged import ROOT, plan_of, window_of_plan
 
 PLAN = plan_of("acme", "orders")
 WINDOW = window_of_plan(PLAN)
@@ -284,3 +286,16 @@ def test_the_command_counts_first_then_removes_and_then_finds_nothing(airflow_co
     )  # fmt: skip
     assert said("--older-than", "a week")[1][0].startswith("--older-than: 'a week' is not a duration")
     assert said("--table", "order_line")[1] == ["no tenant has a table 'order_line', did you mean 'order_lines'?"]
+
+
+@pytest.mark.sandbox
+def test_the_platforms_dag_prunes_every_table_of_the_project(airflow_connections, lakehouse, fresh, shortcut):
+    plan = plan_of("globex", "orders")
+    window = fresh(plan)
+    shortcut.window(plan, window, 150, load_id(30), day(30))
+    shortcut.window(plan, window, 140, load_id(20), day(20))
+    prune_all: Any = platform_dags(ROOT)[PRUNE].tasks[0]
+
+    prune_all.execute({})
+
+    assert {a.rows for a in appends(plan, lakehouse.statements(), window)} == {140}

@@ -1,9 +1,10 @@
-"""The platform's own DAGs, beside those of the tenants: the watchdog."""
+"""The platform's own DAGs, beside those of the tenants: the watchdog and the weekly prune."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 WATCH = "tenantdags_watch"
+PRUNE = "tenantdags_prune"
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)  # any day of the past: nothing is caught up
 _FIRST_OF_ALL = 10_000  # above every tier: a full house must not keep the watch from seeing that it is full
 
@@ -21,9 +23,9 @@ _FIRST_OF_ALL = 10_000  # above every tier: a full house must not keep the watch
 def platform_dags(root: Path | str) -> dict[str, DAG]:
     """By id. `root` is the project: the folder that holds config/ and include/."""
     wanted = get_parsing_context().dag_id
-    if wanted and wanted != WATCH:  # a worker that starts a tenant's task
+    if wanted and wanted not in (WATCH, PRUNE):  # a worker that starts a tenant's task
         return {}
-    return {dag.dag_id: dag for dag in (watch_dag(Path(root)),)}
+    return {dag.dag_id: dag for dag in (watch_dag(Path(root)), prune_dag(Path(root)))}
 
 
 def watch_dag(root: Path) -> DAG:
@@ -42,6 +44,57 @@ def watch_dag(root: Path) -> DAG:
     ) as dag:
         WatchOperator(root=str(root), task_id="look", execution_timeout=timedelta(minutes=10))
     return dag
+
+
+def prune_dag(root: Path) -> DAG:
+    """Paused until somebody wants it: what it removes does not come back."""
+    with DAG(
+        dag_id=PRUNE,
+        schedule="0 4 * * 0",
+        start_date=_BEGIN,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=True,
+        default_args={"owner": "tenantdags", "retries": 1},
+        description="Removes appends and loads that no reader has seen for seven days.",
+        doc_md=_PRUNE_DOC,
+        tags={"tenantdags"},
+        auto_register=False,
+    ) as dag:
+        PruneOperator(root=str(root), task_id="prune", execution_timeout=timedelta(hours=6))
+    return dag
+
+
+class PruneOperator(BaseOperator):
+    """`tenantdags prune --yes` for every table; what it removed stands in the log."""
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, *, root: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = root
+
+    def execute(self, context: Context) -> None:
+        from tenantdags.dag import world
+        from tenantdags.model.errors import ConfigError
+        from tenantdags.model.project import load_project
+        from tenantdags.steps.prune import LEAST, prune_tables
+
+        try:
+            plans = load_project(Path(self.root)).plans
+        except ConfigError as error:
+            raise AirflowFailException(str(error)) from None
+        totals = prune_tables(
+            plans,
+            lambda plan: (world.landing(plan, "prune"), world.statements(plan, "prune")),
+            LEAST,
+            partial(datetime.now, UTC),
+            self.log.info,
+            dry_run=False,
+        )
+        self.log.info("removed %s", totals)
+        if totals.failed:
+            raise AirflowFailException(f"{totals.failed} tables could not be looked at; their errors stand above.")
 
 
 class WatchOperator(BaseOperator):
@@ -72,4 +125,9 @@ Every minute: which windows must be published by now and are not, and why.
 - The same from outside, while Airflow is down: `tenantdags watch --once`.
 - Whether it still looks: `tenantdags watch --heartbeat-age`.
 - What to do with a page: `docs/on-call.md`.
+"""
+
+_PRUNE_DOC = """\
+Every Sunday, once it is unpaused: `tenantdags prune --yes` for all tables. `tenantdags prune` tells beforehand what it
+would remove; never anything that readers see, or saw within the last seven days.
 """
