@@ -193,7 +193,10 @@ class SummariseOperator(StepOperator):
             self.step(run.interval_window(self.plan, context), context)
 
     def step(self, window: Window, context: Context) -> None:
+        from tenantdags.dag import metrics
         from tenantdags.dag.alerts import tell
+        from tenantdags.model.deadline import due_of
+        from tenantdags.model.metrics import of_attempt
         from tenantdags.steps.summarise import World, summarise
 
         facts = run.run_facts(context)
@@ -209,6 +212,8 @@ class SummariseOperator(StepOperator):
         context["ti"].xcom_push(run.SUMMARY, summary.head())
         self.log.info(summary.document.line)
         tell(self.plan, window, summary, context["dag_run"].run_type)
+        scheduled = context["dag_run"].run_type == "scheduled"
+        metrics.send(of_attempt(summary.document, due_of(self.plan, window) if scheduled else None))
 
     def _recounted(self, manifest: Manifest | None, window: Window, context: Context) -> tuple[Told, ...]:
         """Behind publish, so that no older window delays this one; whatever goes wrong is told and fails nothing."""

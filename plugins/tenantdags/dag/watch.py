@@ -26,6 +26,8 @@ API_SECONDS = 15.0  # what one question to Airflow may take, so that a hanging a
 
 def look_once(root: Path, now: datetime | None = None) -> Look:
     """One look at the whole fleet. Raises ConfigError, ConnectionMissing, LandingUnreachable or TableBehind."""
+    from tenantdags.dag import metrics
+    from tenantdags.model.metrics import of_look
     from tenantdags.steps.fleet import keep, read_fleet, with_kept
     from tenantdags.steps.ledger_file import read_ledger
     from tenantdags.steps.watch import WHERE, look
@@ -35,6 +37,7 @@ def look_once(root: Path, now: datetime | None = None) -> Look:
     fleet = with_kept(read_fleet(root), blobs, WHERE)
     digests = keep(fleet, root, blobs, WHERE, kept.ledger.digests, at)
     found = look(fleet, kept, digests, watch_world(blobs), at)
+    metrics.send(of_look(dict(found.by_tier), bool(found.troubles)))
     _sweep(root, at)
     return found
 

@@ -81,6 +81,7 @@ class Look:
     tables: int
     waiting: int  # windows that are looked at and not published
     overdue: int
+    by_tier: Mapping[str, int] = field(default_factory=dict)  # of the overdue ones
     told: tuple[Miss, ...] = ()
     recovered: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
@@ -109,7 +110,8 @@ def look(fleet: Fleet, kept: Kept, digests: Mapping[str, str], world: World, now
         at=now,
         tables=len(fleet.plans),
         waiting=sum(len(table.open) for table in one.tables.values()),
-        overdue=one.overdue,
+        overdue=sum(one.overdue.values()),
+        by_tier=one.overdue,
         told=tuple(misses),
         recovered=tuple(incident.where for incident in back),
         troubles=tuple(one.troubles),
@@ -243,13 +245,13 @@ class _OneLook:
                 self.tables[dag_id] = table
 
     @property
-    def overdue(self) -> int:
-        return sum(
-            overdue_from(self.plans[dag_id], window_of_start(self.plans[dag_id], each.start)) <= self.now
-            for dag_id, table in self.tables.items()
-            if dag_id in self.plans
-            for each in table.open
-        )
+    def overdue(self) -> dict[str, int]:
+        """How many windows are, by tier; 0 included."""
+        found = dict.fromkeys(sorted({plan.tier for plan in self.plans.values()}), 0)
+        for dag_id, plan in self.plans.items():
+            starts = (window_of_start(plan, each.start) for each in self.tables[dag_id].open)
+            found[plan.tier] += sum(overdue_from(plan, window) <= self.now for window in starts)
+        return found
 
     @cached_property
     def view(self) -> AirflowView | None:
