@@ -42,6 +42,10 @@ OBJECTS = "relational-databases/system-catalog-views/sys-objects-transact-sql"
 INDEXES = "relational-databases/system-catalog-views/sys-indexes-transact-sql"
 INDEX_COLUMNS = "relational-databases/system-catalog-views/sys-index-columns-transact-sql"
 SYS_TABLES = "relational-databases/system-catalog-views/sys-tables-transact-sql"
+FOREIGN_KEYS = "relational-databases/system-catalog-views/sys-foreign-keys-transact-sql"
+FOREIGN_KEY_COLUMNS = "relational-databases/system-catalog-views/sys-foreign-key-columns-transact-sql"
+COMPUTED = "relational-databases/system-catalog-views/sys-computed-columns-transact-sql"
+VISIBILITY = "relational-databases/security/metadata-visibility-configuration"
 TOP = "t-sql/queries/top-transact-sql"
 DATABASES = "relational-databases/system-catalog-views/sys-databases-transact-sql"
 ISOLATION = "t-sql/statements/set-transaction-isolation-level-transact-sql"
@@ -131,6 +135,12 @@ def _catalogue() -> Iterator[Golden]:
     yield Golden("catalogue_snapshot_state", (DATABASES, DB_NAME), tsql.snapshot_state())
     indexes = tsql.indexed_columns(example("acme", "order_lines"), "Orders")
     yield Golden("catalogue_indexed_columns", (INDEXES, INDEX_COLUMNS, COLUMNS, OBJECTS), indexes)
+    yield Golden("infer_tables", (OBJECTS, VISIBILITY), tsql.tables_of("dbo"))
+    yield Golden("infer_columns", pages, tsql.columns_of("dbo", "Orders"))
+    yield Golden("infer_keys", (INDEXES, INDEX_COLUMNS, COLUMNS, OBJECTS), tsql.keys_of("dbo", "Orders"))
+    related = (FOREIGN_KEYS, FOREIGN_KEY_COLUMNS, COLUMNS, OBJECTS, VISIBILITY)
+    yield Golden("infer_foreign_keys", related, tsql.foreign_keys_of("dbo", "OrderLines"))
+    yield Golden("infer_computed", (COMPUTED, OBJECTS, VISIBILITY), tsql.computed_of("dbo", "Orders"))
     yield Golden("no_rows_orders", (SELECT, TOP), tsql.no_rows(example("acme", "orders")))
 
 

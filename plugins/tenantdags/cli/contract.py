@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -18,13 +20,19 @@ from tenantdags.model.contract_diff import ContractChange, breaking, changes_of,
 from tenantdags.model.contract_edit import edited
 from tenantdags.model.contract_file import FILE_NAME
 from tenantdags.model.contract_words import page
+from tenantdags.model.errors import ConfigError
 from tenantdags.model.fields import suggestion
+from tenantdags.model.infer import drafted
 from tenantdags.model.project import (
+    CONTRACTS,
     check_contracts,
     contract_of,
     contract_refs,
     load_contract,
     read_text,
+    said_by,
+    targets_of,
+    tenant_files,
     used_contracts,
 )
 
@@ -32,6 +40,10 @@ app = typer.Typer(help="Contracts: what a table holds, how it is checked, and wh
 Ref = Annotated[str, typer.Argument(help="A contract, like orders@1.")]
 Before = Annotated[str, typer.Argument(help="orders@1, a contract's file, main:orders@1, or a git revision or folder.")]
 After = Annotated[str | None, typer.Argument(help="The same of the later state. Default: this folder's contracts.")]
+TenantName = Annotated[str, typer.Argument(help="The tenant by whose connection to look.")]
+SourceTableName = Annotated[str, typer.Argument(metavar="TABLE", help="The table or view in the tenant's schema.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="The contract's table. Default: from the table's name.")]
+Write = Annotated[bool, typer.Option("--write", help="Write it into include/contracts, if it is not there yet.")]
 Draft = Annotated[bool, typer.Option("--draft", help="Print AFTER's text with the version its changes need, instead.")]
 
 
@@ -94,6 +106,57 @@ def diff(before: Before, after: After = None, draft: Draft = False, project: Pro
         typer.echo("no contract changed")
     if any(breaking(changes) and pair.before.major == pair.after.major for pair, changes in told):
         raise typer.Exit(1)
+
+
+@app.command()
+def infer(
+    tenant: TenantName, table: SourceTableName, name: NameOption = None, write: Write = False,
+    project: ProjectOption = None,
+) -> None:  # fmt: skip
+    """Draft a contract from a source table's catalogue views, through the tenant's connection. Reads no row."""
+    from tenantdags.steps.infer import source_table
+
+    root = root_of(project)
+    with problems_shown():
+        if tenant not in tenant_files(root):
+            raise refuse(f"no tenant {tenant!r}{suggestion(tenant, tenant_files(root))}")
+        said = said_by(root, tenant)
+    with _world() as world, world.records_of(said.source.connection, said.source.database, f"{tenant} {table}") as ask:
+        found = source_table(said, table, ask)
+    known = _good_contracts(root)
+    draft = drafted(found, known, targets_of(root, (contract.ref for contract in known)), name)
+    path = root / CONTRACTS / f"{draft.table}.v1.odcs.yaml"
+    if not write:
+        typer.echo(draft.text, nl=False)
+    elif path.exists():
+        raise refuse(f"{path} exists; write the draft elsewhere and compare it with `tenantdags contract diff`")
+    else:
+        path.write_text(draft.text, encoding="utf-8")
+        typer.echo(f"{path} written", err=True)
+    typer.echo("; ".join(draft.notes), err=True)
+
+
+@contextmanager
+def _world() -> Iterator[ModuleType]:
+    """Airflow's connections as clients; what stops a question ends the command with its remedy."""
+    # Airflow reads it at import; what its clients log of a failure, the error says better
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
+    from tenantdags.dag import world
+    from tenantdags.model.errors import RunError
+
+    try:
+        yield world
+    except RunError as error:
+        raise refuse(str(error)) from None
+
+
+def _good_contracts(root: Path) -> list[Contract]:
+    """Those that can be read: a broken one must not keep another from being drafted."""
+    found = []
+    for ref in contract_refs(root):
+        with suppress(ConfigError):
+            found.append(load_contract(root, ref))
+    return found
 
 
 def _lines(pair: _Pair, changes: tuple[ContractChange, ...]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tenantdags.model.errors import ConnectionMissing
@@ -45,6 +46,29 @@ def source_records(plan: TablePlan, at: At = "") -> Callable[[Statement], list[t
     _connection(plan, plan.source.connection, at)
     hook = MsSqlHook(mssql_conn_id=plan.source.connection, schema=plan.source.database)
     return lambda statement: [tuple(row) for row in hook.get_records(statement.text, statement.parameters or None)]
+
+
+@contextmanager
+def records_of(connection_id: str, database: str, where: str) -> Iterator[Callable[[Statement], list[tuple[Any, ...]]]]:
+    """The same for a database that no plan reads yet, by one login for all questions."""
+    from airflow.providers.microsoft.mssql.hooks.mssql import MsSqlHook
+
+    _get(connection_id, where)
+    hook = MsSqlHook(mssql_conn_id=connection_id, schema=database)
+    held: list[Any] = []
+
+    def ask(statement: Statement) -> list[tuple[Any, ...]]:
+        if not held:
+            held.append(hook.get_conn())
+        with closing(held[0].cursor()) as cursor:
+            cursor.execute(statement.text, statement.parameters or None)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    try:
+        yield ask
+    finally:
+        for connection in held:
+            connection.close()
 
 
 def pii_key(plan: TablePlan, at: At = "") -> PiiKey | None:

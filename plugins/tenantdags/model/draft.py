@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tenantdags.model.contract import Handling
+from tenantdags.model.contract import Handling, Pii
 from tenantdags.model.contract_reader import LOGICAL, RESERVED
 from tenantdags.model.sqltype import SqlType
 
@@ -34,13 +34,14 @@ class SourceColumn:
     type_text: str
     required: bool
     key_position: int | None = None
+    identity: bool = False
     note: str = ""  # for the reviewer
 
 
 def property_lines(
-    columns: Iterable[SourceColumn], taken: Iterable[str] = (), extra: Mapping[str, str] | None = None
+    columns: Iterable[SourceColumn], taken: Iterable[str] = (), handled: Mapping[str, Pii] | None = None
 ) -> list[str]:
-    """A line of YAML per column, as they stand under `properties:`; `extra` is more flow text by the source's name."""
+    """A line of YAML per column, as they stand under `properties:`; `handled` is known of personal columns already."""
     names = list(taken)
     lines = []
     for column in columns:
@@ -48,7 +49,7 @@ def property_lines(
             lines.append(f"# {_one_line(column.name)} {column.type_text}: left out, {why}")
             continue
         names.append(column_name(column.name, names))
-        lines.append(_property(column, names[-1], (extra or {}).get(column.name, "")))
+        lines.append(_property(column, names[-1], (handled or {}).get(column.name)))
     return lines
 
 
@@ -85,7 +86,7 @@ def logical_type(sql_type: SqlType) -> str:
     return next(word for word, names in LOGICAL.items() if sql_type.name in names)
 
 
-def _property(column: SourceColumn, name: str, extra: str) -> str:
+def _property(column: SourceColumn, name: str, known: Pii | None) -> str:
     assert column.type is not None
     said = [f"id: {quoted(name)}", f"name: {quoted(name)}"]
     if column.name != name:
@@ -97,14 +98,20 @@ def _property(column: SourceColumn, name: str, extra: str) -> str:
     if column.key_position:
         said.append(f"primaryKey: true, primaryKeyPosition: {column.key_position}")
     notes = [column.note] if column.note else []
-    if category := personal(name):
-        handling = handling_of(column.type, key=column.key_position is not None)
-        said.append("classification: restricted, tags: [pii]")
-        said.append(f"customProperties: [{{property: pii, value: {{category: {category}, handling: {handling}}}}}]")
+    if known:
+        said.append(pii_text(known))
+        notes.append("personal data, as in the table it refers to")
+    elif category := personal(name):
+        said.append(pii_text(Pii(category=category, handling=handling_of(column.type, key=bool(column.key_position)))))
         notes.append("personal data, guessed from the name")
-    if extra:
-        said.append(extra)
-    return f"- {{{', '.join(said)}}}" + (f"  # review: {'; '.join(notes)}" if notes else "")
+    comments = ["identity"] if column.identity else []
+    comments += [f"review: {'; '.join(notes)}"] if notes else []
+    return f"- {{{', '.join(said)}}}" + (f"  # {', '.join(comments)}" if comments else "")
+
+
+def pii_text(pii: Pii) -> str:
+    value = f"{{category: {pii.category}, handling: {pii.handling}}}"
+    return f"classification: restricted, tags: [pii], customProperties: [{{property: pii, value: {value}}}]"
 
 
 def _logical(sql_type: SqlType) -> str:

@@ -286,6 +286,11 @@ def _targets(root: Path, ref: str, document: Document, shape: ContractFile) -> t
     return tuple(found)
 
 
+def targets_of(root: Path, refs: Iterable[str]) -> dict[str, Target]:
+    """What relationships can point at, by ref. Raises ConfigError."""
+    return {ref: target_of(*_contract_text(root, ref)) for ref in refs}
+
+
 def _unfit_parent(root: Path, ref: str, parent: str) -> str | None:
     if parent == ref:
         return "is this contract itself; name the parent's"

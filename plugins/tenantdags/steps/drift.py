@@ -17,7 +17,7 @@ from tenantdags.model.sqltype import SqlType
 SHOWN = 12  # columns in a line for people
 KEPT = 50  # in a manifest: a table may have 1,024, and the manifest travels in XCom
 _INTS = ("tinyint", "smallint", "int", "bigint")
-_HISTORY = 1  # sys.tables.temporal_type
+HISTORY = 1  # sys.tables.temporal_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def compare(plan: TablePlan, found: Sequence[Found], *, before: Looks | None = N
         *(d for column, its in matched for d in _of_column(plan, column, its, renamed, before or {}, told_apart)),
         *_window(plan, found, before or {}),
         *_tenant(plan, found),
-        *([_history(plan)] if ours[0].temporal_type == _HISTORY else []),
+        *([_history(plan)] if ours[0].temporal_type == HISTORY else []),
         *(differ("added", f.name, _added_text(f), source=f.type_text) for f in added if f not in renamed.values()),
     ]
     tenant = _named(ours, plan.source.tenant_column) if plan.source.tenant_column else None

@@ -147,7 +147,10 @@ def catalogue_columns(plan: TablePlan) -> Statement:
     no temporal_type. The server shows a login only what it has some permission on.
     """
     parent = plan.contract.window.parent
-    tables = sorted({plan.source.table, parent.table if parent else plan.source.table})
+    return columns_of(plan.source.schema, *sorted({plan.source.table, parent.table if parent else plan.source.table}))
+
+
+def columns_of(schema: str, *tables: str) -> Statement:
     text = f"""\
 SELECT
     o.name AS table_name,
@@ -171,7 +174,84 @@ WHERE s.name = %s
   AND o.name IN ({", ".join("%s" for _ in tables)})
   AND o.type IN ('U', 'V')
 ORDER BY o.name, c.column_id"""
-    return Statement(text, (plan.source.schema, *tables))
+    return Statement(text, (schema, *tables))
+
+
+def tables_of(schema: str) -> Statement:
+    """(name, U or V) of every table and view that the login may see."""
+    text = """\
+SELECT
+    o.name,
+    o.type
+FROM sys.objects AS o
+INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE s.name = %s
+  AND o.type IN ('U', 'V')
+ORDER BY o.name"""
+    return Statement(text, (schema,))
+
+
+def keys_of(schema: str, table: str) -> Statement:
+    """(index, is_primary_key, is_unique, column) of the enabled indexes over all rows, in the order of their keys."""
+    text = """\
+SELECT
+    i.name AS index_name,
+    i.is_primary_key,
+    i.is_unique,
+    c.name AS column_name
+FROM sys.indexes AS i
+INNER JOIN sys.objects AS o ON o.object_id = i.object_id
+INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+INNER JOIN sys.index_columns AS x ON x.object_id = i.object_id AND x.index_id = i.index_id
+INNER JOIN sys.columns AS c ON c.object_id = x.object_id AND c.column_id = x.column_id
+WHERE s.name = %s
+  AND o.name = %s
+  AND i.type IN (1, 2, 7)
+  AND i.is_disabled = 0
+  AND i.has_filter = 0
+  AND x.key_ordinal > 0
+ORDER BY i.index_id, x.key_ordinal"""
+    return Statement(text, (schema, table))
+
+
+def foreign_keys_of(schema: str, table: str) -> Statement:
+    """(constraint, column, schema, table, column referred to, is_not_trusted); NULL for what the login may not see."""
+    text = """\
+SELECT
+    f.name AS constraint_name,
+    c.name AS column_name,
+    rs.name AS referenced_schema,
+    r.name AS referenced_table,
+    rc.name AS referenced_column,
+    f.is_not_trusted
+FROM sys.foreign_keys AS f
+INNER JOIN sys.foreign_key_columns AS k ON k.constraint_object_id = f.object_id
+INNER JOIN sys.objects AS o ON o.object_id = f.parent_object_id
+INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+INNER JOIN sys.columns AS c ON c.object_id = k.parent_object_id AND c.column_id = k.parent_column_id
+LEFT JOIN sys.objects AS r ON r.object_id = f.referenced_object_id
+LEFT JOIN sys.schemas AS rs ON rs.schema_id = r.schema_id
+LEFT JOIN sys.columns AS rc ON rc.object_id = k.referenced_object_id AND rc.column_id = k.referenced_column_id
+WHERE s.name = %s
+  AND o.name = %s
+  AND f.is_disabled = 0
+ORDER BY f.name, k.constraint_column_id"""
+    return Statement(text, (schema, table))
+
+
+def computed_of(schema: str, table: str) -> Statement:
+    """(column, is_persisted) of the computed columns. What they compute is seen with VIEW DEFINITION only."""
+    text = """\
+SELECT
+    c.name AS column_name,
+    c.is_persisted
+FROM sys.computed_columns AS c
+INNER JOIN sys.objects AS o ON o.object_id = c.object_id
+INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE s.name = %s
+  AND o.name = %s
+ORDER BY c.column_id"""
+    return Statement(text, (schema, table))
 
 
 def snapshot_state() -> Statement:
