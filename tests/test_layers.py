@@ -21,7 +21,9 @@ NETWORK = {
     "requests", "smtplib", "socket", "ssl", "urllib3",
 }  # fmt: skip
 # commands that need connections take them where Airflow keeps them, and import that when they are run
-COMMANDS = ("apply", "backfill", "choice", "explain", "mute", "preflight", "retry", "status", "watch")
+COMMANDS = (
+    "apply", "backfill", "choice", "contract", "explain", "mute", "preflight", "retry", "status", "watch",
+)  # fmt: skip
 ALLOWED = {f"plugins/tenantdags/cli/{name}.py": {"dag"} for name in COMMANDS}
 # `airflow tenants` is the tenantdags command under another name
 ALLOWED["plugins/tenantdags/dag/airflow_cli.py"] = {"cli"}

@@ -3,13 +3,15 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from tenantdags.model.checks import ALWAYS
 from tenantdags.model.column_rules import _pattern_problem
-from tenantdags.model.contract import Contract
+from tenantdags.model.contract import Check, CheckKind, Contract
+from tenantdags.model.contract_words import check_words
 from tenantdags.model.odcs import standard_problems
 from tenantdags.model.project import contract_refs, load_contract
 
@@ -92,3 +94,38 @@ def test_a_contracts_runbook_exists_and_names_only_rules_it_has(ref):
 
     assert named <= {*(c.id for c in found.checks), *ALWAYS}
     assert named
+
+
+WORDS: dict[str, tuple[tuple[str | int | None, ...], str]] = {
+    "required": ((), "a is present"),
+    "unique": ((), "a is unique"),
+    "enum": (("X", "Y"), "a is X or Y"),
+    "pattern": (("^x$",), "a matches ^x$"),
+    "range": (("0", None), "a is at least 0"),
+    "length": ((2, 9), "a is at least 2 and at most 9 characters"),
+    "row_count": ((), "rows: = 0"),
+    "null_count": (("n/a",), "rows where a is missing or 'n/a': = 0"),
+    "null_percent": ((), "% of rows where a is missing: = 0"),
+    "invalid_count": (("values", "X"), "a is X"),
+    "invalid_percent": (("pattern", "^x$"), "a matches ^x$"),
+    "freshness": (("hour",), "from the newest a to the window's end, in hours: = 0"),
+    "sql": (("SELECT 1",), "SELECT 1: = 0"),
+    "reconcile": (("sum", "a", "b"), "sum of a is the source's, to the last digit, per b"),
+    "reference": (("orders@1", "id"), "a is the id of a published row of orders@1"),
+    "volume_band": (
+        (8, 4),
+        "rows as in the last 8 windows of this weekday, once there are 4; spreads from their median: = 0",
+    ),
+}
+
+
+def test_every_kind_of_check_has_words():
+    assert set(WORDS) == set(get_args(CheckKind))
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_a_check_in_words(kind):
+    arguments, words = WORDS[kind]
+    check = Check(id="x", kind=kind, name="x", dimension="x", columns=("a",), arguments=arguments)
+
+    assert check_words(check) == words

@@ -9,11 +9,13 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # s
 
 from tenantdags.model.document import parse
 from tenantdags.model.errors import ConfigError
+from tenantdags.model.odcs import standard_problems
 from tenantdags.model.project import known_names
 from tenantdags.model.schema import Kind, Known, schema
+from tests import contract_pages
 from tests.tenants.cases import ROOT, cases, project_of
 
-KINDS: tuple[Kind, ...] = ("tenant", "defaults", "groups", "contract")
+KINDS: tuple[Kind, ...] = ("tenant", "defaults", "groups", "contract", "contract-properties")
 BAD = Path(__file__).parents[1] / "tenants/bad"
 # what a schema can see; the rest needs check: other files, calendars, the text of YAML itself
 SEEN_IN_TENANTS = [
@@ -137,3 +139,32 @@ def test_nothing_is_offered_of_a_project_with_mistakes(tmp_path):
 
     with pytest.raises(ConfigError, match="did you mean 'landing'"):
         known_names(root)
+
+
+def test_our_properties_have_a_published_schema_of_their_own():
+    assert contract_pages.PROPERTIES.read_text() == contract_pages.properties_schema()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "include/contracts").glob("*.yaml")), ids=lambda path: path.name)
+def test_a_contract_holds_the_standards_schema_and_that_of_our_properties(path):
+    assert standard_problems(path.name, path.read_text()) == ()
+    assert errors("contract-properties", path, Known()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("handling: hash", "handling: encrypt"), ("property: pii", "property: pij"), ("value: event", "value: changes"),
+        ("aggregation: [sum]", "aggregation: [avg]"), ("additive: allow", "additive: maybe"),
+        ("scope: tenant", "scope: world"), ("allow_empty: false", "allow_empty: seldom"),
+        ("value: docs/runbooks/orders.md", "value: 7"),
+    ],
+)  # fmt: skip
+def test_a_malformed_property_of_ours_is_refused_by_its_schema(old, new, tmp_path):
+    path = tmp_path / "orders.v1.odcs.yaml"
+    text = (ROOT / "include/contracts/orders.v1.odcs.yaml").read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+    assert standard_problems(path.name, path.read_text()) == ()  # the standard lets it pass
+    assert errors("contract-properties", path, Known()) != []

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST = timedelta(days=31)
 Table = Annotated[str | None, typer.Argument(help="One of its tables. Default: all of them.", metavar="[TABLE]")]
-Until = Annotated[
-    str, typer.Option("--until", help="When it ends, like 2026-11-22T08:00, in the tenant's zone.")
-]
+Until = Annotated[str, typer.Option("--until", help="When it ends, like 2026-11-22T08:00, in the tenant's zone.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever finds it silent.")]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from tenantdags.model.contract import Handling, Mode, Severity
@@ -294,6 +294,37 @@ class SchemaObject(Odcs):
     custom_properties: tuple[TableProperty, ...] = Field(description="at least mode and, for events, window")
 
 
+class _Open(BaseModel):
+    """A mapping of the standard, of which only our own properties are said here."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="allow", title=None)
+
+
+class PromiseProperties(_Open):
+    custom_properties: tuple[PromiseProperty, ...] = Field((), description="our property severity")
+
+
+class ColumnProperties(_Open):
+    custom_properties: tuple[ColumnProperty, ...] = Field((), description="our properties pii and measure")
+    relationships: tuple[PromiseProperties, ...] = Field((), description="foreign keys of the column")
+
+
+class TableProperties(_Open):
+    custom_properties: tuple[TableProperty, ...] = Field(
+        description="our properties mode, window, schemaEvolution and aggregationRights"
+    )
+    properties: tuple[ColumnProperties, ...] = Field(description="the columns")
+    relationships: tuple[PromiseProperties, ...] = Field((), description="foreign keys of the table")
+
+
+class ContractProperties(_Open):
+    """Our properties alone, wherever a contract of the standard has a place for them."""
+
+    custom_properties: tuple[RootProperty, ...] = Field((), description="our property runbook")
+    schema_: tuple[TableProperties, ...] = Field(alias="schema", description="the table")
+    sla_properties: tuple[PromiseProperties, ...] = Field((), description="promises: retention and freshness")
+
+
 class Description(Odcs):
     ignored = ("usage", "limitations", "authoritativeDefinitions", "customProperties")
     purpose: str = Field(description="what the table is for, in one sentence")
@@ -315,13 +346,16 @@ class Team(Odcs):
 
 
 class SlaProperty(Odcs):
-    ignored = (
-        "id", "valueExt", "element", "driver", "description", "scheduler", "schedule", "customProperties",
-        "authoritativeDefinitions",
-    )  # fmt: skip
-    property: str = Field(description="the promise, like retention")
+    ignored = ("valueExt", "driver", "scheduler", "schedule", "authoritativeDefinitions")
+    id: str | None = Field(None, description="freshness: the rule's id; freshness when it is not said")
+    property: str = Field(description="the promise: retention or freshness")
     value: Any = Field(description="its value")
-    unit: str | None = Field(None, description="d or y")
+    unit: str | None = Field(None, description="retention: d or y; freshness: min, h or d")
+    element: str | None = Field(None, description="freshness: the column, like orders.updated_at")
+    description: str | None = Field(None, description="the promise in words")
+    custom_properties: tuple[PromiseProperty, ...] = Field(
+        (), description="our property severity, and those of other tools, whose vendor then keeps the promise"
+    )
 
 
 class ContractFile(Odcs):
@@ -339,7 +373,7 @@ class ContractFile(Odcs):
     status: Literal["proposed", "draft", "active", "deprecated", "retired"] = Field(description="active")
     description: Description = Field(description="its purpose")
     schema_: tuple[SchemaObject, ...] = Field(alias="schema", description="the one table")
-    sla_properties: tuple[SlaProperty, ...] = Field((), description="promises of the table: retention is read")
+    sla_properties: tuple[SlaProperty, ...] = Field((), description="promises of the table: retention, freshness")
     team: Team | None = Field(None, description="who owns the contract: the member with role owner, or its name")
     custom_properties: tuple[RootProperty, ...] = Field(
         (), description="our property runbook, and those of other tools"

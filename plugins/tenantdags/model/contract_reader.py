@@ -25,6 +25,7 @@ from tenantdags.model.contract_file import (
 from tenantdags.model.document import Document, Path, Problems, parse
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.fields import suggestion
+from tenantdags.model.promises import check_promises, freshness_checks, retention_days
 from tenantdags.model.quality_rules import TABLE, query_problems
 from tenantdags.model.references import Target, reference_checks
 from tenantdags.model.sqltype import SqlType
@@ -32,7 +33,6 @@ from tenantdags.model.validate import validate
 
 RESERVED = ("tenant_id", "as_of_date", "window_start")
 _EXACT = ("tinyint", "smallint", "int", "bigint", "decimal", "money", "smallmoney")
-_DAYS = {"d": 1, "y": 365}
 _BINARY = ("binary", "varbinary", "image", "rowversion", "timestamp")  # the standard has no word for bytes
 LOGICAL = {
     "integer": ("tinyint", "smallint", "int", "bigint", "decimal"),
@@ -85,16 +85,19 @@ def read_contract(file: str, text: str, parent: Contract | None, targets: tuple[
     _check_columns(columns, problems)
     window = _window(table, columns, parent, problems)
     checks = compile_checks(table, columns, problems)
-    references = tuple(reference_checks(table, own, targets, taken_ids(columns, checks), problems))
-    rights, retention = _rights(table, columns, problems), _retention(shape, problems)
+    taken = taken_ids(columns, checks)
+    fresh = tuple(freshness_checks(shape, columns, taken, problems))
+    references = tuple(reference_checks(table, own, targets, taken, problems))
+    check_promises(shape, problems)
+    rights, retention = _rights(table, columns, problems), retention_days(shape, problems)
     if problems.found:
         raise ConfigError(problems.found)
     return Contract(
         table=name, major=major, version=shape.version, file=file, name=shape.name, purpose=shape.description.purpose,
         grain=table.data_granularity_description, source_table=table.physical_name, mode=_mode(table, problems),
-        columns=columns, window=window, checks=(*checks, *references), additive=_additive(table), owner=_owner(shape),
-        runbook=_runbook(shape), retention_days=retention, rights=rights,
-        status=shape.status, text=text,
+        columns=columns, window=window, checks=(*checks, *fresh, *references), additive=_additive(table),
+        owner=_owner(shape), runbook=_runbook(shape), retention_days=retention, rights=rights, status=shape.status,
+        text=text,
     )  # fmt: skip
 
 
@@ -366,12 +369,3 @@ def _owner(shape: ContractFile) -> str | None:
 
 def _runbook(shape: ContractFile) -> str | None:
     return next((p.value for p in shape.custom_properties if isinstance(p, RunbookProperty)), None)
-
-
-def _retention(shape: ContractFile, problems: Problems) -> int | None:
-    for i, promise in enumerate(shape.sla_properties):
-        if promise.property == "retention":
-            if type(promise.value) is int and promise.value > 0 and promise.unit in _DAYS:
-                return promise.value * _DAYS[promise.unit]
-            problems.add("CFG132", ("slaProperties", i), "retention needs a whole number as value and d or y as unit")
-    return None

@@ -117,7 +117,12 @@ def _said(check: Check) -> str:
     if check.kind == "reconcile":
         return _reconciled(values)
     if check.kind == "freshness":
-        return f"the newest {columns} lies before the window's end, in {values[0]}s:"
+        return f"from the newest {columns} to the window's end, in {values[0]}s:"
+    if check.kind == "volume_band":
+        weeks, least = values
+        return (
+            f"rows as in the last {weeks} windows of this weekday, once there are {least}; spreads from their median:"
+        )
     also = f" or {_one_of([repr(value) for value in values])}" if values else ""
     words = {
         "required": f"{columns} is present",
@@ -148,7 +153,7 @@ def _between(check: Check) -> str:
 def _bound(check: Check) -> str:
     """Without a word where the rule holds for every row."""
     threshold = described(check.threshold)
-    if check.kind in ("row_count", "null_count", "null_percent", "sql", "freshness"):
+    if check.kind in ("row_count", "null_count", "null_percent", "sql", "freshness", "volume_band"):
         return f" {threshold}"
     of = "% of rows" if check.kind == "invalid_percent" else "rows"
     return "" if threshold == "= 0" else f"; {of} that are not: {threshold}"

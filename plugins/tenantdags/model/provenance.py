@@ -199,6 +199,8 @@ def _rule_path(contract: Document, check: Check) -> Path:
     """The `quality:` entry with this id, or what its column says."""
     if check.kind == "reference":
         return _relationship_path(contract, check)
+    if check.kind == "freshness" and (path := _promise_path(contract, check)):
+        return path
     for path in contract.values:
         if path[-1:] == ("id",) and path[-3:-2] == ("quality",) and _at(contract, path) == check.id:
             return path
@@ -207,6 +209,12 @@ def _rule_path(contract: Document, check: Check) -> Path:
     column = _column_path(contract, check.columns[0])
     option = (*column, "logicalTypeOptions")
     return option if check.kind in _OPTIONS else (*column, check.kind)
+
+
+def _promise_path(contract: Document, check: Check) -> Path | None:
+    listed = contract.data.get("slaProperties", ())
+    found = (i for i, item in enumerate(listed) if item.get("property") == "freshness")
+    return next((("slaProperties", i) for i in found if listed[i].get("id", "freshness") == check.id), None)
 
 
 def _relationship_path(contract: Document, check: Check) -> Path:

@@ -770,6 +770,22 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "Give both the same physicalType and the same handling.",
             "physicalType: bigint",
         ),
+        Rule(
+            "CFG138",
+            "Promise nobody keeps",
+            "Of `slaProperties` retention and freshness are kept; any other would be read as kept and is not, and of "
+            "one made twice it would be a guess which counts.",
+            "Delete it; deadlines are `sla` in tenant files. What another tool keeps has a custom property with its "
+            "`vendor`.",
+            "{property: freshness, value: 24, unit: h, element: orders.updated_at}",
+        ),
+        Rule(
+            "CFG139",
+            "Malformed freshness",
+            "Freshness is a time: how long before the window's end the newest value may lie.",
+            "Give a number above 0 and min, h or d.",
+            "{property: freshness, value: 24, unit: h, element: orders.updated_at}",
+        ),
     ),
     "Quality rules of a contract": (
         Rule(

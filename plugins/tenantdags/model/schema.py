@@ -9,19 +9,22 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel
 
-from tenantdags.model.contract_file import ContractFile, Odcs
+from tenantdags.model.contract_file import ContractFile, ContractProperties, Odcs
 from tenantdags.model.qa import QaDocument
 from tenantdags.model.tenant import Defaults, Groups, Tenant
 
-Kind = Literal["tenant", "defaults", "groups", "contract", "qa"]
+Kind = Literal["tenant", "defaults", "groups", "contract", "contract-properties", "qa"]
 Schema = dict[str, Any]
+PROPERTIES_ID = "urn:tenantdags:contract-properties:1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MODELS: dict[Kind, type[BaseModel]] = {
-    "tenant": Tenant, "defaults": Defaults, "groups": Groups, "contract": ContractFile, "qa": QaDocument,
+    "tenant": Tenant, "defaults": Defaults, "groups": Groups, "contract": ContractFile,
+    "contract-properties": ContractProperties, "qa": QaDocument,
 }  # fmt: skip
 _TITLES: dict[Kind, str] = {
     "tenant": "tenantdags: config/tenants/<tenant>.yaml", "defaults": "tenantdags: config/defaults.yaml",
     "groups": "tenantdags: config/groups.yaml", "contract": "tenantdags: include/contracts/<table>.v<major>.odcs.yaml",
+    "contract-properties": "tenantdags: our customProperties in an Open Data Contract Standard 3.2 contract, version 1",
     "qa": "tenantdags: the QA summary of one attempt, format 1",
 }  # fmt: skip
 # what the models' validators hold between keys, as far as a schema can say it
@@ -58,6 +61,8 @@ def schema(kind: Kind, known: Known) -> Schema:
             part["enum"] = sorted(available_timezones())
     if kind == "tenant":
         _offer(found, known)
+    if kind == "contract-properties":
+        found = {"$schema": DIALECT, "$id": PROPERTIES_ID, **found}
     return found
 
 
@@ -67,8 +72,8 @@ def _parts(found: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def _add_unread(name: str, part: Schema) -> None:
-    model = next((m for m in _subclasses(Odcs) if m.__name__ == name), Odcs)
-    for key in model.ignored:
+    model = next((m for m in _subclasses(Odcs) if m.__name__ == name), None)
+    for key in model.ignored if model else ():
         part["properties"].setdefault(key, {"description": _UNREAD})
 
 
