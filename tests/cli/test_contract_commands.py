@@ -11,6 +11,7 @@ from tests.cli.test_diff_command import commit, edit, project, run  # noqa: F401
 
 ORDERS = "include/contracts/orders.v1.odcs.yaml"
 REFS = ("customers@1", "order_lines@1", "orders@1")
+COUNTED = f"3 contracts, {sum(len(load_contract(ROOT, ref).checks) for ref in REFS)} checks: no problems"
 
 
 @pytest.mark.parametrize("ref", REFS)
@@ -31,7 +32,7 @@ def test_good_contracts_are_one_line():
     done = run("contract", "check", "--project", ROOT)
 
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == "3 contracts, 39 checks: no problems\n"
+    assert done.stdout == f"{COUNTED}\n"
 
 
 def test_a_contract_nobody_uses_is_a_warning(project):  # noqa: F811
@@ -45,7 +46,7 @@ def test_a_contract_nobody_uses_is_a_warning(project):  # noqa: F811
     assert done.stdout == (
         "include/contracts/customers.v1.odcs.yaml:2:1: warning: no tenant uses customers@1; name it in a tenant file, "
         "or delete it when nobody reads its table any more [CFG917]\n"
-        "3 contracts, 39 checks: no problems, 1 warning\n"
+        f"{COUNTED}, 1 warning\n"
     )
 
 
@@ -54,7 +55,7 @@ def test_what_is_used_is_not_guessed_of_a_tenant_that_cannot_be_read(project):  
     done = run("contract", "check", "--project", project)
 
     assert (done.exit_code, done.stdout) == (
-        0, "3 contracts, 39 checks: no problems; a tenant file is broken, so which are used is not known\n"
+        0, f"{COUNTED}; a tenant file is broken, so which are used is not known\n"
     )  # fmt: skip
 
 

@@ -39,8 +39,9 @@ REST = [
     "ok    container landing     is there, and adls_landing may see it.",
     "ok    warehouse abc123      answers to databricks_default.",
     "ok    notebook              /Workspace/tenantdags/load is deployed.",
-    "ok    pools                 Airflow has curated_customers_v1, curated_order_lines_v1, curated_orders_v1, "
-    "source_mssql_shared1.",
+    "ok    pools                 Airflow has backfill_curated_customers_v1, backfill_curated_order_lines_v1, "
+    "backfill_curated_orders_v1, backfill_source_mssql_shared1, curated_customers_v1, curated_order_lines_v1, "
+    "curated_orders_v1, source_mssql_shared1.",
 ]
 KEY = "c2l4dGVlbiB0aW1lcyB0d28gYnl0ZXMgZXhhY3RseSE="
 INDEXES = {
