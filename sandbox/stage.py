@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.airflow_api import FINISHED, AirflowApi, Json
+from sandbox.airflow_api import FINISHED, AirflowApi, Json, wait_for
 from sandbox.airflow_home import Airflow
 from sandbox.recount import Cell, Recount, Visible
 from sandbox.services import ROOT, SandboxError
@@ -90,6 +90,22 @@ class Stage:
         if done.returncode:
             raise SandboxError(f"tenantdags {words[0]} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def page(self, start: str, earlier: int, patience: float = 60.0) -> str:
+        """What on-call's phone showed first of what begins with `start`; the `earlier` messages do not count."""
+        found: list[str] = []
+
+        def there() -> bool:
+            found.extend(text for text in self.world.oncall.messages()[earlier:] if text.startswith(start))
+            return bool(found)
+
+        wait_for(there, patience)
+        text = found[0] if found else ""
+        self.claim(bool(text), f"on-call got a message that begins with {start!r}")
+        self.say("on-call's phone:")
+        for line in text.splitlines():
+            self.console.print(f"    {line}", markup=False)
+        return text
 
     def claim(self, true: bool, text: str) -> None:
         self.claims.append((true, text))

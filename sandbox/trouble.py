@@ -38,8 +38,10 @@ class Trouble:
         before = {cell: self.stage.recount.visible(cell) for cell in cells}
         run_ids = {cell: str(run["dag_run_id"]) for cell, run in self.stage.finished(cells).items()}
         self._make_trouble(run_ids[self.broken])
+        earlier = len(self.stage.world.oncall.messages())
         runs = self.stage.again(run_ids)
         self._see_red(runs[self.broken], before[self.broken])
+        self.stage.page(f"PAGE {self.broken} quality.", earlier)
         self._see_warned(runs[self.widened], before[self.widened])
         self._see_stopped(runs[self.renamed], before[self.renamed])
         undo_drift(self.stage.world.sqlserver)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.adls import Adls
 from sandbox.databricks.client import Databricks
+from sandbox.oncall import OnCall
 from sandbox.services import ROOT, Service, read_json, write_private
 from sandbox.sqlserver.client import SqlServer
 
@@ -17,7 +18,7 @@ DEFAULT_RUN = ROOT / "sandbox" / ".run"
 TENANTS = ("acme", "globex", "northwind")
 SOURCES = ("mssql_shared1", "mssql_globex", "mssql_northwind")
 # Databricks reads ADLS, so it starts after it and ends before it.
-SERVICES = ("sqlserver", "adls", "databricks")
+SERVICES = ("sqlserver", "adls", "databricks", "oncall")
 
 
 def read_env(path: Path) -> dict[str, str]:
@@ -36,6 +37,7 @@ class World:
         self.sqlserver = SqlServer(self.run_dir)
         self.adls = Adls(self.run_dir)
         self.databricks = Databricks(self.run_dir)
+        self.oncall = OnCall(self.run_dir)
 
     @property
     def env_file(self) -> Path:
@@ -45,8 +47,9 @@ class World:
         """Start what is not running, wait until all is ready and rewrite the env file. Ports may be new ones."""
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self.run_dir.chmod(0o700)
-        sqlserver, adls, databricks = self.services
+        sqlserver, adls, databricks, oncall = self.services
         sqlserver.start()
+        oncall.start()
         if adls.start():
             # Sail learns Azurite's port at its start, and that port is new now.
             databricks.stop()
@@ -71,7 +74,8 @@ class World:
         """Every Airflow connection by its id, in Airflow's JSON form."""
         sources = {conn_id: self.sqlserver.connection(conn_id) for conn_id in SOURCES}
         clouds = {"adls_landing": self.adls.connection(), "databricks_default": self.databricks.connection()}
-        return {**sources, **clouds, **{f"pii_{tenant}": self._pii_connection(tenant) for tenant in TENANTS}}
+        keys = {f"pii_{tenant}": self._pii_connection(tenant) for tenant in TENANTS}
+        return {**sources, **clouds, **keys, "slack_oncall": self.oncall.connection()}
 
     def env(self) -> dict[str, str]:
         """The connections as the environment variables that Airflow reads."""

@@ -15,6 +15,7 @@ import pytest
 from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
 from airflow.providers.microsoft.mssql.hooks.mssql import MsSqlHook
+from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 from azure.storage.blob import BlobServiceClient
 
 from sandbox.breakage import CATALOGUE, break_it, repair_it
@@ -94,7 +95,7 @@ def test_state_and_secrets_outlive_a_restart(world):
     children = [child for pid in pids for child in psutil.Process(pid).children(recursive=True)]
 
     world.down()
-    assert world.status() == {"sqlserver": {}, "adls": {}, "databricks": {}}
+    assert world.status() == {"sqlserver": {}, "adls": {}, "databricks": {}, "oncall": {}}
     assert [process for process in children if process.is_running()] == []
     world.up()
 
@@ -102,6 +103,14 @@ def test_state_and_secrets_outlive_a_restart(world):
     assert container.download_blob("a/b.txt").readall() == b"still here"
     assert world.databricks.statement("SELECT a FROM prod.kept.t") == [["1"]]
     assert {conn_id: conn["password"] for conn_id, conn in world.connections().items()} == passwords
+
+
+def test_the_webhook_keeps_what_airflows_notifier_sends(world, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK_ONCALL", world.env()["AIRFLOW_CONN_SLACK_ONCALL"])
+
+    SlackWebhookNotifier(slack_webhook_conn_id="slack_oncall", text="PAGE a &lt; b\nfor 'you'").notify({})
+
+    assert world.oncall.messages()[-1] == "PAGE a < b\nfor 'you'"
 
 
 def test_a_service_that_died_is_started_again_and_its_reader_with_it(world):
