@@ -5,10 +5,17 @@ from types import SimpleNamespace
 
 import pendulum
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
+from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowTaskTimeout,
+)
 
 from tenantdags.dag import run
 from tenantdags.dag.factory import build_dag
+from tenantdags.dag.retries import ByKind
 from tenantdags.model.errors import DriftBreaking, SourceUnreachable, WindowRefused
 from tests.dag.plans import plan_of, utc
 
@@ -146,3 +153,33 @@ def test_a_task_that_puts_itself_off_has_not_failed():
         raise AirflowRescheduleException(datetime.now(UTC))
 
     assert context["ti"].xcom == {run.TRY: 2}
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        (run.EXTRACT, "source.busy"), (run.CHECK_EXTRACT, "gate.error"), (run.UPLOAD, "landing.unreachable"),
+        (run.LOAD, "databricks.timeout"), (run.CHECK_LOAD, "databricks.timeout"), (run.PUBLISH, "databricks.timeout"),
+    ],
+)  # fmt: skip
+def test_a_step_over_its_time_says_what_it_waited_for(step, kind):
+    context = context_of(pendulum.datetime(2026, 11, 20, 23), pendulum.datetime(2026, 11, 21, 23))
+    context["task"] = SimpleNamespace(task_id=step, plan=PLAN, execution_timeout=timedelta(hours=1))
+
+    with pytest.raises(AirflowTaskTimeout) as seen, run.failing(context):
+        raise AirflowTaskTimeout("Timeout, PID: 7")
+
+    told = context["ti"].xcom["error"]
+    assert told["kind"] == kind
+    assert told["text"].startswith(f"acme orders 2026-11-21: {kind}: {step} did not end within 1:00:00. Remedy: ")
+    assert ByKind().evaluate(seen.value, 1, 3).action == RetryAction.RETRY
+
+
+def test_a_summary_over_its_time_is_internal():
+    context = context_of()
+    context["task"] = SimpleNamespace(task_id=run.SUMMARISE)
+
+    with pytest.raises(AirflowTaskTimeout), run.failing(context):
+        raise AirflowTaskTimeout("Timeout, PID: 7")
+
+    assert context["ti"].xcom["error"]["kind"] == "internal"

@@ -34,7 +34,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture
 def runner(rig: Rig) -> Iterator[Runner]:
-    """The in-process Airflow, in a world without faults."""
+    """The in-process Airflow, in a world without faults, in which on-call has heard nothing yet."""
+    rig.forget_alerts()
     yield rig.runner
     rig.world.sqlserver.clear_faults()
     rig.world.adls.clear_faults()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,8 @@ from sandbox.project import copy_project
 from sandbox.recount import Cell, Recount
 from sandbox.seed import seed
 from sandbox.world import TENANTS, World
+from tests.dag.receivers import Receiver, http
+from tests.e2e.pages import ROUTE
 
 DAYS = 8  # seeded before yesterday
 SCHEDULED = 3  # windows that the scheduler catches up on
@@ -130,27 +132,30 @@ class Rig:
         self.folder = folder
         self.world = World(folder / "run")
         self.recount = Recount(self.world)
+        self.receiver, self._hearing = Receiver(), ExitStack()
         self.yesterday = datetime.now(UTC).date() - timedelta(days=1)
         self.first = self.yesterday - timedelta(days=DAYS - 1)
 
     def up(self) -> None:
         self.world.up()
+        self._hearing.enter_context(http(self.receiver))
         seed(self.world.sqlserver, self.yesterday, days=DAYS)
         everything = self._project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
         scheduled = self._project("scheduled", {"acme": self.scheduled[0].as_of_date}, retries=2)
         _only_table(scheduled / "config/tenants/acme.yaml", "orders")
-        self.airflow = Airflow(self.folder / "airflow", scheduled, self.world.env(), settings=_QUICK)
+        self.airflow = Airflow(self.folder / "airflow", scheduled, self._env(), settings=_QUICK)
         self.airflow.prepare()
         self.tenantdags(everything, "apply")
         template = self.folder / "migrated.db"
         shutil.copyfile(self.airflow.database, template)
-        self.runner = Runner(self.folder / "runner", everything, self.world.env(), template)
+        self.runner = Runner(self.folder / "runner", everything, self._env(), template)
         self.airflow.up()
         # every minute a look would take the tests' few slots; those who need it look themselves
         self.airflow.api.wait_for_dags(["tenantdags_watch"], 120)
         self.airflow.api.set_paused("tenantdags_watch", True)
 
     def down(self) -> None:
+        self._hearing.close()
         self.runner.stop()
         self.airflow.down(seconds=5)
         self.world.down()
@@ -170,6 +175,17 @@ class Rig:
         """The window `back` days before the newest due one."""
         return Cell(tenant, table, self.due - timedelta(days=back))
 
+    def _env(self) -> dict[str, str]:
+        """Connections to the world, and to on-call's webhook."""
+        hook = json.dumps({"conn_type": "http", "host": self.receiver.url})
+        return {**self.world.env(), "AIRFLOW_CONN_ONCALL": hook}
+
+    def forget_alerts(self) -> None:
+        """As if nobody had been told anything yet."""
+        self.receiver.requests.clear()
+        for blob in list(self.recount.container.list_blobs(name_starts_with="_ops/alerts/")):
+            self.recount.container.delete_blob(blob.name)
+
     def tenantdags(self, project: Path, *words: str) -> str:
         program = Path(sys.executable).with_name("tenantdags")
         env = Airflow(self.folder / "airflow", project, self.world.env()).env()  # whose database has the pools
@@ -181,7 +197,7 @@ class Rig:
         project = copy_project(self.folder / name, self.folder / f"{name}_staging", first)
         defaults = project / "config" / "defaults.yaml"
         quick = re.sub(r"poll_seconds: \d+", "poll_seconds: 1", defaults.read_text())
-        defaults.write_text(re.sub(r"retries: \d", f"retries: {retries}", quick))
+        defaults.write_text(re.sub(r"retries: \d", f"retries: {retries}", quick) + ROUTE)
         return project
 
 

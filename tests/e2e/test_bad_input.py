@@ -10,6 +10,7 @@ from datetime import date
 import pytest
 
 from sandbox.recount import Cell
+from tests.e2e.pages import assert_told_once
 from tests.e2e.rig import Outcome, Rig, Runner
 from tests.e2e.test_outcomes import assert_green, assert_nothing_published, assert_told, red_at
 
@@ -34,6 +35,7 @@ def assert_refused(rig: Rig, cell: Cell, outcome: Outcome, step: str, kind: str,
     assert [word for word in words if word not in text] == []
     assert kind in outcome.summary["line"]
     assert_nothing_published(rig, cell)
+    assert_told_once(rig, cell, outcome, step, kind)
 
 
 @contextmanager

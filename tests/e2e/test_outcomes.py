@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.recount import Cell
 from sandbox.seed import break_window, repair_window
+from tests.e2e.pages import assert_told_once
 from tests.e2e.rig import Outcome, Rig, Runner
 
 pytestmark = pytest.mark.airflow
@@ -77,6 +78,10 @@ def test_a_red_gate_leaves_the_last_good_version(rig: Rig, runner: Runner) -> No
     assert_told(rig, cell, outcome, "red")
     assert "pk_unique" in outcome.summary["line"]
     assert "status_required" in outcome.summary["line"]
+    written = rig.recount.summaries(cell)[-1]
+    keys = {r["rule"]: r["failing_keys"] for r in written["gates"][0]["results"]}
+    assert keys["pk_unique"]
+    assert "failing_keys" not in str(outcome.xcoms)
 
 
 def test_a_repaired_window_is_published_as_the_next_generation(rig: Rig, runner: Runner) -> None:
@@ -89,6 +94,10 @@ def test_a_repaired_window_is_published_as_the_next_generation(rig: Rig, runner:
     outcome = runner.run(cell)
 
     assert_green(rig, cell, outcome, generation=1)
+    red, over = (request.json for request in rig.receiver.requests)
+    assert red["subject"].startswith(f"TICKET {cell} quality.")
+    assert over["text"].splitlines()[0].startswith(f"RECOVERED {cell}: published after ")
+    assert over["resolves"] == [red["fingerprint"]]
 
 
 def test_drift_stops_before_any_row_is_read(rig: Rig, runner: Runner) -> None:
@@ -104,6 +113,7 @@ def test_drift_stops_before_any_row_is_read(rig: Rig, runner: Runner) -> None:
     assert_told(rig, cell, outcome, "drift")
     assert "quantity" in outcome.summary["line"]
     assert_nothing_published(rig, cell)
+    assert_told_once(rig, cell, outcome, "extract", "drift.breaking")
 
 
 def test_a_source_that_is_down(rig: Rig, runner: Runner) -> None:
@@ -116,6 +126,42 @@ def test_a_source_that_is_down(rig: Rig, runner: Runner) -> None:
     assert outcome.errors["extract"]["kind"] == "source.unreachable"
     assert_told(rig, cell, outcome, "error")
     assert_nothing_published(rig, cell)
+    assert_told_once(rig, cell, outcome, "extract", "source.unreachable")
+
+
+def test_a_source_that_breaks_off(rig: Rig, runner: Runner) -> None:
+    cell = rig.cell("northwind", "orders", 2)
+    rig.world.sqlserver.fault("deadlock", times=None, table="Orders")
+
+    outcome = runner.run(cell)
+
+    assert (outcome.state, outcome.states) == ("failed", red_at("extract"))
+    assert_told_once(rig, cell, outcome, "extract", "source.busy")
+
+
+def test_a_rule_that_cannot_be_asked(rig: Rig, runner: Runner) -> None:
+    cell = rig.cell("northwind", "orders", 2)
+    rig.world.databricks.fault("sql_500", path="soda_filtered", times=20)
+
+    outcome = runner.run(cell)
+
+    assert (outcome.state, outcome.states) == ("failed", red_at("check_load"))
+    assert_told_once(rig, cell, outcome, "check_load", "gate.error")
+
+
+def test_a_published_file_that_nobody_can_read(rig: Rig, runner: Runner) -> None:
+    cell = rig.cell("northwind", "orders", 2)
+    path = f"{cell.window_path}/_published.json"
+    rig.recount.container.upload_blob(path, b"{half a fi")
+    try:
+        outcome = runner.run(cell)
+    finally:
+        rig.recount.container.delete_blob(path)
+
+    assert (outcome.state, outcome.states) == ("failed", red_at("extract"))
+    assert_told(rig, cell, outcome, "error")
+    assert outcome.errors["extract"]["kind"] == "landing.conflict"
+    assert f"TICKET {cell} landing.conflict" in rig.receiver.requests[0].json["subject"]
 
 
 def test_an_upload_that_stutters_arrives(rig: Rig, runner: Runner) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,6 +21,9 @@ from sandbox.airflow_api import AirflowApi
 from sandbox.recount import Cell
 from sandbox.seed import break_window, late_row, repair_window
 from sandbox.services import SandboxError
+from tenantdags.dag.alerts import sla_miss_arguments
+from tenantdags.model.plan import AlertPlan
+from tenantdags.model.project import load_tenant
 from tests.e2e.rig import Rig, wait_until
 from tests.e2e.test_outcomes import GREEN, red_at
 
@@ -178,3 +187,38 @@ def test_a_late_row_of_an_older_window_is_recounted_and_read_again(
     assert (written["outcome"], written["run_id"]) == ("green", found["asked"])
     assert written["rows"]["published"] == after.rows
     assert api.run(DAG, found["asked"])["run_type"] == "operator_triggered"
+
+
+def test_the_triggerer_pages_for_a_missed_deadline_once(rig: Rig, caught_up: list[Cell]) -> None:
+    rig.forget_alerts()
+    route = AlertPlan(notifier="http", connection="oncall", events=("sla_miss",))
+    (plan,) = load_tenant(rig.airflow.project, "acme")
+    arguments = sla_miss_arguments(replace(plan, alerts=(route,)), timedelta())
+    run = {
+        "dag_run_id": "scheduled__x", "data_interval_start": "2026-05-04T22:00:00Z",
+        "data_interval_end": "2026-05-05T22:00:00Z", "state": "running",
+    }  # fmt: skip
+    late = {"dag_run": run, "deadline": {"id": "1", "deadline_time": "2026-05-06T04:00:00Z"}}
+
+    for _ in range(2):  # the scheduler of a second machine, or a clock that was set back
+        miss_deadline(rig, {**arguments, "context": late})
+    wait_until(lambda: triggered(rig) == ["success", "success"], 60, "both callbacks are through")
+
+    (request,) = rig.receiver.requests
+    lines = request.json["text"].splitlines()
+    assert lines[0].startswith("PAGE acme orders 2026-05-05 late, ")
+    assert "Readers see: nothing of this window yet" in lines
+    assert f"Run: {rig.airflow.url}/dags/acme__orders/runs/scheduled__x" in lines
+
+
+def miss_deadline(rig: Rig, arguments: dict[str, Any]) -> None:
+    script = Path(__file__).with_name("miss_deadline.py")
+    given = json.dumps(arguments)
+    subprocess.run([sys.executable, script], env=rig.airflow.env(), input=given, text=True, check=True, timeout=120)
+
+
+def triggered(rig: Rig) -> list[str]:
+    with sqlite3.connect(rig.airflow.database) as database:
+        return [
+            str(state) for (state,) in database.execute("SELECT state FROM callback WHERE data LIKE '%scheduled__x%'")
+        ]
