@@ -18,8 +18,10 @@ the metric's label `kind` and Airflow's UI; `quality.<rule>` is any rule of a co
 Every page says what readers see, what to look at first, what is safe to do, and whom to wake. For all holds:
 
 - Readers see the last published version of a window until a run has passed both gates. Nothing needs a hasty fix.
-- **Clear** a task with everything behind it in Airflow's UI (the task, *Clear*, *Downstream*); clearing `extract`
-  takes a fresh load. It doubles nothing, however often it is done.
+- `tenantdags explain acme orders 2026-11-21` tells what happened to a window and what readers see of it.
+- **Clear** a task with everything behind it by `tenantdags retry acme orders 2026-11-21 --from extract` (then `--yes`),
+  or in Airflow's UI (the task, *Clear*, *Downstream*). Clearing `extract` takes a fresh load. It doubles nothing,
+  however often it is done. Without `--from`, `retry` picks the task by the kind.
 - Ids in the commands (`acme`, `orders`, `2026-11-21`) are examples: the page you got has yours.
 
 Waits and tries are those of a tier with three retries; the tier's `retries` is the limit for all kinds. Waits are in
