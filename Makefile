@@ -45,6 +45,7 @@ bench: setup ## run the benchmarks, each writes its section of docs/benchmarks.m
 	$(BIN)/python -m benchmarks extract
 	$(BIN)/python -m benchmarks parse
 	$(BIN)/python -m benchmarks check
+	$(BIN)/python -m benchmarks gates
 	$(BIN)/python -m benchmarks processor
 	$(BIN)/python -m benchmarks views
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks extract|parse|check|processor|views`: measure, and write its section of docs/benchmarks.md."""
+"""`python -m benchmarks extract|parse|check|gates|processor|views`: measure, and write a section of docs/benchmarks.md."""
 
 import argparse
 
@@ -21,6 +21,12 @@ def check(args: argparse.Namespace) -> None:
     from benchmarks.check import section
 
     write_section("check", section(tenants=args.tenants, tables=args.tables, rounds=args.rounds))
+
+
+def gates(args: argparse.Namespace) -> None:
+    from benchmarks.gates import section
+
+    write_section("gates", section(scales=args.rows, rounds=args.rounds))
 
 
 def processor(args: argparse.Namespace) -> None:
@@ -55,6 +61,10 @@ def parser() -> argparse.ArgumentParser:
     checking.add_argument("--tenants", type=int, default=250, help="tenant files (250)")
     checking.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
     checking.set_defaults(action=check)
+
+    judging = commands.add_parser("gates", parents=[common], help="judging a load, against Soda alone and plain SQL")
+    judging.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000], help="row counts (1000000 …)")
+    judging.set_defaults(action=gates)
 
     processing = commands.add_parser("processor", help="a real dag-processor, from an empty database on")
     processing.add_argument("--tenants", type=int, default=250, help="tenant files (250)")

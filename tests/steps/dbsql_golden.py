@@ -18,7 +18,7 @@ from tenantdags.model.sqltype import SqlType
 from tenantdags.steps import dbsql, soda_run
 from tenantdags.steps.reader_views import Shown, create_views, moves, tenants_by_table
 from tenantdags.steps.reconcile import families
-from tenantdags.steps.soda_contract import soda_checks, to_yaml
+from tenantdags.steps.soda_contract import soda_checks, to_yaml, unique_checks
 from tenantdags.steps.statements import Statements
 from tests.steps.staged import ROOT, plan_of, window_of_plan
 
@@ -100,6 +100,9 @@ def _of(plan: TablePlan) -> Iterator[Golden]:
     for title, check in _references(plan):
         pages = ("sql-ref-syntax-qry-select-join.html", *SELECT, WINNERS[0])
         yield Golden(title, pages, dbsql.rows_without_parent(plan, check))
+    keys = [check.columns for check in unique_checks(plan.contract, plan.checks)]
+    pages = (*SELECT, "sql-ref-syntax-qry-select-groupby.html", "sql-ref-syntax-qry-select-setops.html")
+    yield Golden(f"append_duplicates_{name}", pages, dbsql.append_duplicates(plan, [*keys, ("created_at",)]))
     counts = dbsql.append_counts(plan)
     yield Golden(f"append_counts_{name}", (*SELECT, "functions/lteqgtsign.html", "functions/count.html"), counts)
     for family in families(plan):

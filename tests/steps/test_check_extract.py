@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from tenantdags.model.contract import Check, Threshold
 from tenantdags.model.errors import GateError, GateRed, ReconcileMismatch, StagingUnavailable
 from tenantdags.model.project import load_tenant
+from tenantdags.model.sqltype import SqlType
 from tenantdags.steps.gates import check_extract, require_open
 from tenantdags.steps.report import CheckResult, GateReport
 from tenantdags.steps.staging import Staging
@@ -517,6 +522,92 @@ def test_every_kind_of_rule_about_values_tells_good_from_bad(kind, arguments, ba
 
     assert (outcomes(good)["mine"], outcomes(spoilt)["mine"]) == ("pass", "fail")
     assert [r.rule for r in spoilt.results if r.outcome != "pass"] == ["mine"]
+
+
+def many_customers(plan, staging, rows):
+    """A load of so many hashed keys, all else alike."""
+    schema, one = arrow_schema(plan), good_rows(plan, window_of_plan(plan), 1)[0]
+    keys = duckdb.sql(f"SELECT sha256(i::VARCHAR) AS h FROM range({rows}) AS t(i)").to_arrow_table()["h"]
+    columns = [
+        keys if field.name == "customer_id" else pa.repeat(pa.scalar(one[field.name], field.type), rows)
+        for field in schema
+    ]
+    manifest = stage(plan, window_of_plan(plan), [], staging)
+    path = staging.path(plan, manifest.load_id) / "part-00000.parquet"
+    part = write_part(path, pa.table(columns, names=schema.names).cast(schema))
+    return replace(manifest, rows=rows, parts=(part,), totals=replace(manifest.totals, rows=rows))
+
+
+@contextmanager
+def largest(folder):
+    """The most bytes that stood in a folder's folders meanwhile."""
+    seen, ended = [0], threading.Event()
+
+    def look():
+        while not ended.wait(0.01):
+            with suppress(OSError):  # a file goes while it is looked at
+                seen.append(sum(path.stat().st_size for path in folder.glob("*/*")))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield seen
+    ended.set()
+    thread.join()
+
+
+def test_beyond_its_cap_of_memory_the_gate_spills_into_the_loads_own_folder(staging):
+    plan = plan_of("acme", "customers")
+    manifest = many_customers(plan, staging, 1_000_000)
+    folder = staging.path(plan, manifest.load_id)
+    before = sorted(folder.iterdir())
+
+    with largest(folder) as spilled:
+        report = check_extract(plan, window_of_plan(plan), manifest, staging, memory="96MB")
+
+    assert report.outcome == "pass"
+    assert max(spilled) > 10_000_000
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_part_that_cannot_be_read_is_an_error(staging):
+    plan = plan_of("acme", "orders")
+    window = window_of_plan(plan)
+    manifest = stage(plan, window, good_rows(plan, window), staging, parts=1)
+    path = staging.path(plan, manifest.load_id) / "part-00000.parquet"
+    data = bytearray(path.read_bytes())
+    data[-400 - int.from_bytes(data[-8:-4], "little") : -300 - int.from_bytes(data[-8:-4], "little")] = bytes(100)
+    path.write_bytes(bytes(data))  # the last column's pages; the footer is whole
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest = replace(manifest, parts=(replace(manifest.parts[0], sha256=digest),))
+
+    with pytest.raises(GateError, match=r"gate\.error: .* Remedy: "):
+        require_open(plan, window, check_extract(plan, window, manifest, staging))
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        ([("a||b", "c"), ("a", "b||c")], 0),
+        ([("a", "x"), ("a", "x"), ("a", "x"), ("b", "x"), ("b", "x")], 3),
+        ([(None, "x"), (None, "x")], 0),
+        ([("__SODA_NULL__", "x"), (None, "x")], 0),
+    ],
+    ids=["separator", "copies", "null is no key", "word for null"],
+)
+def test_duplicates_are_counted_by_the_keys_themselves(rows, count, staging):
+    check = Check(id="twice", kind="unique", name="x", dimension="x", columns=("sku", "_"))
+    plan = with_check(without(plan_of("acme", "order_lines"), "sku_required"), replace(check, columns=("sku", "note")))
+    columns = tuple(
+        replace(c, name="note", source_name="note", type=SqlType("varchar", length=20)) if c.name == "discount" else c
+        for c in plan.contract.columns
+    )
+    plan = replace(plan, contract=replace(plan.contract, columns=columns), checks=plan.checks[-1:])
+    good = good_rows(plan_of("acme", "order_lines"), window_of_plan(plan), len(rows))
+    made = [{**row, "sku": sku, "note": note} for row, (sku, note) in zip(good, rows, strict=True)]
+
+    report = judged(plan, staging, made)
+
+    assert next(r.value for r in report.results if r.rule == "twice").startswith(f"{count} duplicate")
 
 
 def test_no_report_no_error_and_no_log_quotes_a_value(staging, caplog):

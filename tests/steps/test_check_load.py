@@ -356,7 +356,7 @@ def test_a_warehouse_that_fails_inside_soda_is_an_error_not_a_pass(lakehouse, ap
 
     report = check_load(plan, window, manifest, loaded, lakehouse.statements())
 
-    assert outcomes(report)["pk_unique"] == "error"
+    assert outcomes(report)["status_required"] == "error"
     assert report.outcome == "error"
     with pytest.raises(GateError):
         require_open(plan, window, report)

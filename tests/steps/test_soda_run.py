@@ -16,7 +16,7 @@ from tests.steps.staged import ROOT, plan_of
 
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 CONTRACT = plan_of("acme", "orders").contract
-UNIQUE = Check(id="pk_unique", kind="unique", name="x", dimension="x", columns=("order_id",))
+GIVEN = Check(id="order_id_required", kind="required", name="x", dimension="x", columns=("order_id",))
 FLOOR = Check(
     id="floor", kind="row_count", name="x", dimension="x", threshold=Threshold(operator=">", values=(10,))
 )  # fmt: skip
@@ -47,21 +47,23 @@ def found(source, text, *checks):
 
 
 def test_measured_values_come_back_with_their_rule(source):
-    assert found(source, yaml_of(UNIQUE, FLOOR), UNIQUE, FLOOR) == [
-        ("pk_unique", "pass", "0 duplicate keys"), ("floor", "fail", "5 rows"),
+    assert found(source, yaml_of(GIVEN, FLOOR), GIVEN, FLOOR) == [
+        ("order_id_required", "pass", "0 missing order_id"), ("floor", "fail", "5 rows"),
     ]  # fmt: skip
 
 
 def test_freshness_is_measured_from_the_windows_end_not_from_now(source):
-    assert found(source, yaml_of(FRESH), FRESH) == [("fresh", "pass", "12")]
+    said = "12 hours from the newest updated_at to the window's end"
+
+    assert found(source, yaml_of(FRESH), FRESH) == [("fresh", "pass", said)]
 
 
 def test_a_rule_that_soda_was_not_given_is_an_error(source):
-    assert found(source, yaml_of(FLOOR), UNIQUE, FLOOR)[0] == ("pk_unique", "error", "came back 0 times")
+    assert found(source, yaml_of(FLOOR), GIVEN, FLOOR)[0] == ("order_id_required", "error", "came back 0 times")
 
 
 def test_a_result_that_no_rule_asked_for_is_an_error(source):
-    assert found(source, yaml_of(UNIQUE, FLOOR), UNIQUE)[1] == ("floor", "error", "a result no rule asked for")
+    assert found(source, yaml_of(GIVEN, FLOOR), GIVEN)[1] == ("floor", "error", "a result no rule asked for")
 
 
 def test_a_threshold_that_got_lost_on_the_way_is_an_error_though_soda_lets_it_pass(source):
@@ -73,9 +75,9 @@ def test_a_threshold_that_got_lost_on_the_way_is_an_error_though_soda_lets_it_pa
 
 
 def test_a_threshold_without_a_comparison_is_an_error(source):
-    text = yaml_of(UNIQUE).replace('"must_be": 0', '"level": "fail"')
+    text = yaml_of(GIVEN).replace('"must_be": 0', '"level": "fail"')
 
-    assert found(source, text, UNIQUE)[0][:2] == ("pk_unique", "pass")  # Soda's default is the same rule
+    assert found(source, text, GIVEN)[0][:2] == ("order_id_required", "pass")  # Soda's default is the same rule
     text = yaml_of(FLOOR).replace('"must_be_greater_than": 10', '"must_be_between": {"greater_than": 3}')
     assert found(source, text, FLOOR)[0][1] == "error"
 

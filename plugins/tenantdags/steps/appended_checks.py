@@ -13,6 +13,7 @@ from tenantdags.steps import dbsql
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.reconcile import compare_sums, families
 from tenantdags.steps.report import CheckResult, Loaded, strict
+from tenantdags.steps.soda_contract import unique_checks
 from tenantdags.steps.statements import Statements
 from tenantdags.steps.threshold import judge, unevaluated
 from tenantdags.steps.volume import Past, judge_volume
@@ -76,6 +77,15 @@ def check_loaded_sums(
         for total in family.totals(row)
     ]
     return compare_sums(plan, manifest, appended, "appended")
+
+
+def check_duplicates(plan: TablePlan, loaded: Loaded, statements: Statements) -> list[CheckResult]:
+    checks = unique_checks(plan.contract, plan.checks)
+    if not checks:
+        return []
+    sql = dbsql.append_duplicates(plan, [check.columns for check in checks])
+    found = {int(rule): int(count) for rule, count in statements.execute(sql, _append(loaded)).rows}
+    return [judge(check, found[i]) for i, check in enumerate(checks)]
 
 
 def check_keys(plan: TablePlan, window: Window, loaded: Loaded, statements: Statements) -> list[CheckResult]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from tenantdags.model.contract import Check, Contract
 from tenantdags.model.plan import TablePlan
+from tenantdags.steps.unique import duplicates
 
 STAMPED = (
     ("tenant_id", "STRING"),
@@ -232,6 +233,17 @@ JOIN (
 WHERE theirs.tenant_id = :tenant_id AND theirs.window_start <> :window_start
 GROUP BY theirs.as_of_date
 ORDER BY as_of_date"""
+
+
+def append_duplicates(plan: TablePlan, keys: Sequence[Sequence[str]]) -> str:
+    """A row per key: its place in `keys`, and how many rows of one append are beyond the first of theirs.
+
+    Parameter: append_id.
+    """
+    table, mine = quote_path(plan.curated), "_append_id = :append_id"
+    return "\nUNION ALL\n".join(
+        duplicates(table, map(quote, key), mine, label=f"{i} AS rule, ") for i, key in enumerate(keys)
+    )
 
 
 def published_rows(plan: TablePlan) -> str:

@@ -15,6 +15,7 @@ from tenantdags.model.window import Window
 from tenantdags.steps import soda_run
 from tenantdags.steps.appended_checks import (
     check_append,
+    check_duplicates,
     check_keys,
     check_loaded_sums,
     check_references,
@@ -30,6 +31,7 @@ from tenantdags.steps.reconcile import reconcile_rules
 from tenantdags.steps.report import CheckResult, GateName, GateReport, Loaded, strict
 from tenantdags.steps.soda_contract import in_stream, soda_checks, to_yaml
 from tenantdags.steps.staged_checks import (
+    MEMORY,
     RELATION,
     check_files,
     check_manifest,
@@ -37,6 +39,7 @@ from tenantdags.steps.staged_checks import (
     check_schema,
     check_sums,
     check_tenant,
+    check_unique,
     relation,
 )
 from tenantdags.steps.staging import Staging
@@ -44,14 +47,19 @@ from tenantdags.steps.statements import Statements
 from tenantdags.steps.threshold import expected, judge, unevaluated
 
 
-def check_extract(plan: TablePlan, window: Window, manifest: Manifest, staging: Staging) -> GateReport:
-    """Judges the staged files of one load. Raises StagingUnavailable when they cannot be read."""
+def check_extract(
+    plan: TablePlan, window: Window, manifest: Manifest, staging: Staging, memory: str = MEMORY
+) -> GateReport:
+    """Judges the staged files of one load; beyond `memory` DuckDB spills into the load's folder.
+
+    Raises StagingUnavailable when the files cannot be read, GateError when DuckDB cannot go on.
+    """
     started, paths = perf_counter(), staging.parts(plan, manifest, window)
     results = [check_manifest(plan, window, manifest), check_files(manifest, paths)]
     if _good(results):
         results.append(check_schema(plan, manifest, paths))
     if _good(results):
-        results += _check_rows(plan, window, manifest, paths)
+        results += _check_rows(plan, window, manifest, staging.path(plan, manifest.load_id), paths, memory)
     return _report("check_extract", plan, manifest, results, started)
 
 
@@ -66,6 +74,7 @@ def check_load(
         results += check_loaded_sums(plan, manifest, loaded, asked)
         results += _every_rule(plan, manifest)
         results += _soda_on_append(plan, window, manifest, loaded, asked)
+        results += check_duplicates(plan, loaded, asked)
         results += check_keys(plan, window, loaded, asked)
         results += check_references(plan, window, loaded, asked)
         results += check_volume(plan, window, loaded, asked)
@@ -97,10 +106,13 @@ def require_open(plan: TablePlan, window: Window, report: GateReport) -> None:
         raise GateError(plan.at(window), f"{what}.", f"Clear {report.gate}; a rule that cannot be asked stays closed.")
 
 
-def _check_rows(plan: TablePlan, window: Window, manifest: Manifest, paths: Sequence[Path]) -> list[CheckResult]:
-    with relation(plan, paths) as connection:
+def _check_rows(
+    plan: TablePlan, window: Window, manifest: Manifest, folder: Path, paths: Sequence[Path], memory: str
+) -> list[CheckResult]:
+    with relation(plan, folder, paths, memory) as connection:
         results = [check_tenant(plan, connection), check_rows(manifest, connection)]
         results += check_sums(plan, manifest, connection)
+        results += check_unique(plan, connection)
         results += _every_rule(plan, manifest)
         checks = _for_soda(plan, manifest)
         text = to_yaml(plan.contract, checks, f"staged/main/{RELATION}", RELATION, None, '"')
@@ -166,10 +178,12 @@ def _report(
     loaded: Loaded | None = None,
 ) -> GateReport:
     asked = {result.rule for result in results}
+    places = {check.id: place for place, check in enumerate(plan.checks)}
     return GateReport(
         gate=gate,
         rows=loaded.rows if loaded else manifest.rows,
-        results=tuple(results),
+        # ours first, then the plan's in its order, whoever was asked
+        results=tuple(sorted(results, key=lambda result: places.get(result.rule, -1))),
         seconds=round(perf_counter() - started, 3),
         load_id=manifest.load_id,
         append_id=loaded.append_id if loaded else None,

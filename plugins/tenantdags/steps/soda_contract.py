@@ -21,8 +21,8 @@ _KEYS = {
     ">": "must_be_greater_than",
     ">=": "must_be_greater_than_or_equal",
 }
-_OURS = ("reconcile", "reference", "volume_band")
-_DATASET_KINDS = ("unique", "row_count", "range", "sql", "freshness")
+_OURS = ("unique", "reconcile", "reference", "volume_band")
+_DATASET_KINDS = ("row_count", "range", "sql", "freshness")
 
 
 def in_stream(contract: Contract, check: Check) -> bool:
@@ -34,6 +34,11 @@ def in_stream(contract: Contract, check: Check) -> bool:
 def soda_checks(contract: Contract, checks: Sequence[Check]) -> tuple[Check, ...]:
     """The rules Soda has to evaluate: all but those of the stream and those of our own strict checks."""
     return tuple(c for c in checks if c.kind not in _OURS and not in_stream(contract, c))
+
+
+def unique_checks(contract: Contract, checks: Sequence[Check]) -> tuple[Check, ...]:
+    """The rules about duplicate keys, which we count ourselves; of dropped columns nothing can be asked."""
+    return tuple(c for c in checks if c.kind == "unique" and not in_stream(contract, c))
 
 
 def to_yaml(
@@ -108,8 +113,6 @@ def _dataset_check(check: Check, types: dict[str, Column], relation: str, quote:
     body: dict[str, Any] = {"qualifier": check.id, "threshold": threshold_yaml(check)}
     if check.kind == "row_count":
         return {"row_count": body}
-    if check.kind == "unique":
-        return {"duplicate": {**body, "columns": list(check.columns)}}
     if check.kind == "range":
         return {"failed_rows": {**body, "expression": _outside(check, types[check.columns[0]], quote)}}
     if check.kind == "freshness":

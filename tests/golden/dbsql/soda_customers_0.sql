@@ -12,6 +12,5 @@ SELECT COUNT(*) AS `m_0`,
        SUM(CASE WHEN `is_active` IS NULL THEN 1 END) AS `m_2`,
        SUM(CASE WHEN `created_at` IS NULL THEN 1 END) AS `m_3`,
        SUM(CASE WHEN `updated_at` IS NULL THEN 1 END) AS `m_4`,
-       COUNT(CASE WHEN (`credit_limit` < 0) THEN 1 END) AS `m_5`,
-       COUNT(DISTINCT(MD5(COALESCE(CAST(`customer_id` AS string), '__SODA_NULL__')))) AS `m_6`
+       COUNT(CASE WHEN (`credit_limit` < 0) THEN 1 END) AS `m_5`
 FROM `_soda_filtered_dataset`

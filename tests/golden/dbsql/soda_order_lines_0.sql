@@ -17,6 +17,5 @@ SELECT COUNT(*) AS `m_0`,
        COUNT(CASE WHEN (`line_no` < 1) THEN 1 END) AS `m_7`,
        COUNT(CASE WHEN (`quantity` < 0) THEN 1 END) AS `m_8`,
        COUNT(CASE WHEN (`unit_price` < 0) THEN 1 END) AS `m_9`,
-       COUNT(CASE WHEN (`discount` < 0 OR `discount` > 1) THEN 1 END) AS `m_10`,
-       COUNT(DISTINCT(MD5(CONCAT_WS('||', COALESCE(CAST(`order_id` AS string), '__SODA_NULL__'), COALESCE(CAST(`line_no` AS string), '__SODA_NULL__'))))) AS `m_11`
+       COUNT(CASE WHEN (`discount` < 0 OR `discount` > 1) THEN 1 END) AS `m_10`
 FROM `_soda_filtered_dataset`

@@ -18,6 +18,5 @@ SELECT COUNT(*) AS `m_0`,
        SUM(CASE WHEN `currency` IS NULL THEN 1 END) AS `m_8`,
        SUM(CASE WHEN NOT(`currency` IS NULL) AND NOT(`currency` IN ('EUR', 'USD', 'GBP')) THEN 1 END) AS `m_9`,
        SUM(CASE WHEN `updated_at` IS NULL THEN 1 END) AS `m_10`,
-       COUNT(CASE WHEN (`amount` < 0) THEN 1 END) AS `m_11`,
-       COUNT(DISTINCT(MD5(COALESCE(CAST(`order_id` AS string), '__SODA_NULL__')))) AS `m_12`
+       COUNT(CASE WHEN (`amount` < 0) THEN 1 END) AS `m_11`
 FROM `_soda_filtered_dataset`
