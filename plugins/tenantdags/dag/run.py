@@ -165,7 +165,7 @@ def tell_plan(context: Context, plan: TablePlan) -> None:
     context["ti"].xcom_push(PLAN, fingerprints(plan))
 
 
-def require_same_plan(plan: TablePlan, window: Window, context: Context) -> None:
+def require_same_plan(plan: TablePlan, window: Window | str, context: Context) -> None:
     """Each task reads the files anew. Raises PlanChanged when they came to say something else about this run's data."""
     before = told(context, EXTRACT, PLAN)
     # An extract that told nothing left no manifest either, and whoever needs one says so.

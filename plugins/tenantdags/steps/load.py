@@ -29,7 +29,7 @@ class NotebookRun:
     output: str | None
 
 
-def submit_json(plan: TablePlan, window: Window, load_id: str, manifest_url: str) -> dict[str, Any]:
+def submit_json(plan: TablePlan, window: Window | str, load_id: str, manifest_url: str) -> dict[str, Any]:
     """The body of Jobs 2.2 runs/submit, without its idempotency token. Without a cluster it runs serverless."""
     seconds = int(plan.databricks.timeout.total_seconds())
     compute = {} if plan.databricks.compute == "serverless" else {"existing_cluster_id": plan.databricks.compute}
@@ -57,7 +57,7 @@ def idempotency_token(
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def loaded_of(plan: TablePlan, window: Window, manifest: Manifest, run: NotebookRun) -> Loaded:
+def loaded_of(plan: TablePlan, window: Window | str, manifest: Manifest, run: NotebookRun) -> Loaded:
     """What the notebook says it did. Raises DatabricksRun for nothing usable, ReconcileMismatch for lost rows."""
     said = _said(plan, window, run)
     expected = (manifest.rows, len(manifest.parts), plan.curated)
@@ -69,7 +69,7 @@ def loaded_of(plan: TablePlan, window: Window, manifest: Manifest, run: Notebook
     return Loaded(append_id=said["append_id"], rows=said["rows"], run_id=run.run_id, run_page_url=run.run_page_url)
 
 
-def require_table(plan: TablePlan, window: Window, statements: Statements) -> None:
+def require_table(plan: TablePlan, window: Window | str, statements: Statements) -> None:
     """Raises TableBehind when the curated table or the publish log is missing, or lacks or retypes a column."""
     asked = statements.of(plan, window)
     tables = ((plan.curated, dbsql.curated_columns(plan.contract)), (plan.databricks.publish_log, dbsql.LOG))
@@ -84,7 +84,7 @@ def require_table(plan: TablePlan, window: Window, statements: Statements) -> No
             raise TableBehind(plan.at(window), what, "Run `tenantdags apply`, then clear `load`.")
 
 
-def _said(plan: TablePlan, window: Window, run: NotebookRun) -> dict[str, Any]:
+def _said(plan: TablePlan, window: Window | str, run: NotebookRun) -> dict[str, Any]:
     try:
         said: dict[str, Any] = json.loads(run.output or "")
         UUID(said["append_id"])
