@@ -11,7 +11,7 @@ from tenantdags.dag.bundle import TenantBundle
 
 TENANTS = ["acme", "globex", "northwind"]
 TABLES = ["customers", "order_lines", "orders"]
-PLATFORM = ["tenantdags_prune", "tenantdags_watch"]
+PLATFORM = ["tenantdags_bulk", "tenantdags_prune", "tenantdags_watch"]
 ALL = sorted([*(f"{tenant}__{table}" for tenant in TENANTS for table in TABLES), *PLATFORM])
 LOADERS = sorted([*(f"tenant_{tenant}.py" for tenant in TENANTS), "tenantdags_platform.py"])
 

@@ -193,7 +193,7 @@ def test_a_broken_contract_is_told_by_every_tenant_it_concerns(bundle, project):
 
     found = dags_of(bundle.path)
 
-    assert sorted(found.dags) == ["tenantdags_prune", "tenantdags_watch"]
+    assert sorted(found.dags) == ["tenantdags_bulk", "tenantdags_prune", "tenantdags_watch"]
     assert sorted(found.import_errors) == [f"tenant_{tenant}.py" for tenant in TENANTS]
 
 

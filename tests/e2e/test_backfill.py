@@ -15,7 +15,7 @@ from sandbox.seed import break_window, repair_window
 from tests.e2e.rig import Rig, wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(420)]
-DAG = "acme__orders"
+DAG, BULK = "acme__orders", "tenantdags_bulk"
 REASON = "the rates were wrong"
 
 
@@ -37,6 +37,13 @@ def api(rig: Rig) -> Iterator[AirflowApi]:
 def airflow(rig: Rig, *words: str) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("airflow")
     return subprocess.run([program, *words], env=rig.airflow.env(), capture_output=True, text=True, check=False)
+
+
+def tenantdags(rig: Rig, *words: str) -> subprocess.CompletedProcess[str]:
+    program, project = Path(sys.executable).with_name("tenantdags"), rig.airflow.project
+    return subprocess.run(
+        [program, *words], cwd=project, env=rig.airflow.env(), capture_output=True, text=True, check=False
+    )  # fmt: skip
 
 
 def seen(rig: Rig, cells: list[Cell]) -> list[tuple[int, int]]:
@@ -85,3 +92,37 @@ def test_airflow_dags_backfill_tells_a_red_window_and_runs_it_again(rig: Rig, ap
     assert green.returncode == 0, green.stdout + green.stderr
     assert green.stdout.endswith("1 succeeded, 0 failed\n")
     assert seen(rig, [cell]) == [(before[0][0] + 1, before[0][1])]
+
+
+def test_a_bulk_load_is_one_source_pass_and_one_notebook_run_and_a_red_window_stops_no_other(
+    rig: Rig, api: AirflowApi
+) -> None:
+    cells = rig.scheduled
+    before, bad = seen(rig, cells), cells[1]
+    days = ("-s", str(cells[0].as_of_date), "-e", str(cells[-1].as_of_date))
+    words = ("backfill", "--bulk", "--tenant", "acme", "--table", "orders", *days, "--reason", REASON)
+    loads = len(rig.world.databricks.runs())
+    api.set_paused(DAG, True)  # as one does while history is loaded
+    break_window(rig.world.sqlserver, bad.tenant, bad.as_of_date)
+    try:
+        red = tenantdags(rig, *words, "--reset-dagruns", "--yes")
+    finally:
+        repair_window(rig.world.sqlserver, bad.tenant, bad.as_of_date)
+        api.set_paused(DAG, False)
+
+    assert red.returncode == 1, red.stdout + red.stderr
+    assert f"2 of 3 windows published; not {bad.as_of_date} (quality." in red.stdout
+    assert len(rig.world.databricks.runs()) == loads + 1
+    after = [(generation + (cell != bad), rows) for cell, (generation, rows) in zip(cells, before, strict=True)]
+    assert seen(rig, cells) == after
+    (run,) = [run for run in api.runs(BULK) if REASON in str(run["conf"])]
+    tasks = api.tasks(BULK, run["dag_run_id"])
+    assert (tasks["extract"]["pool"], tasks["load"]["pool"]) == (
+        "backfill_source_mssql_shared1", "backfill_curated_orders_v1",
+    )  # fmt: skip
+    assert tasks["publish"]["state"] == "failed"
+    assert [rig.recount.summaries(cell)[-1]["outcome"] for cell in cells] == ["green", "red", "green"]
+    assert {rig.recount.summaries(cell)[-1]["reason"] for cell in cells} == {REASON}
+
+    nothing = tenantdags(rig, *words, "--yes")  # readers see all of it, as they did of the bad one before
+    assert "nothing to do: readers see all of it; --reset-dagruns loads it again" in nothing.stderr

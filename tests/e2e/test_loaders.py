@@ -49,7 +49,7 @@ def test_bundle_and_plain_loaders_give_the_same_dags(rig: Rig) -> None:
     by_folder = processed(rig, "by_folder", bundle=False)
 
     tenants = [f"{tenant}__{table}" for tenant in TENANTS for table in TABLES]
-    assert sorted(by_bundle) == [*tenants, "tenantdags_prune", "tenantdags_watch"]
+    assert sorted(by_bundle) == [*tenants, "tenantdags_bulk", "tenantdags_prune", "tenantdags_watch"]
     assert by_bundle == by_folder
     assert len(by_bundle["acme__orders"]["dag"]["deadline"]) == 2
 
@@ -75,7 +75,7 @@ def test_a_broken_tenant_errs_alone_until_it_is_gone(rig: Rig, broken_file: Path
     assert file.endswith("umbrella.py")
     expected = f"config/tenants/umbrella.yaml:{line}:1: time_zon: unknown key, did you mean 'time_zone'?"
     assert expected in text
-    assert sorted(api.dags()) == ["acme__orders", "tenantdags_prune", "tenantdags_watch"]
+    assert sorted(api.dags()) == ["acme__orders", "tenantdags_bulk", "tenantdags_prune", "tenantdags_watch"]
 
     broken_file.unlink()
     wait_until(lambda: not api.import_errors(), 60, "the import error's end")

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tenantdags.cli.choice import TenantOption, chosen
-from tenantdags.cli.options import ProjectOption, refuse, root_of
+from tenantdags.cli.options import ProjectOption, counted, refuse, root_of
 from tenantdags.model.backfill import (
     Again,
     Backfill,
     Bound,
     Request,
     bounds,
+    bulk_refusals,
+    chunks,
     decide,
     refusals,
     to_lines,
@@ -27,8 +29,10 @@ from tenantdags.model.backfill import (
 )
 from tenantdags.model.errors import AirflowError, RunError
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.window import Window
 
 if TYPE_CHECKING:
+    from tenantdags.steps.airflow_answers import DagRun
     from tenantdags.steps.airflow_api import AirflowApi
     from tenantdags.steps.backfill import Active
     from tenantdags.steps.statements import Statements
@@ -50,6 +54,8 @@ Backwards = Annotated[bool, typer.Option("-B", "--run-backwards", help="The newe
 AtOnce = Annotated[int | None, typer.Option("--max-active-runs", help="Windows at once. Default: what the tenant may.")]
 AnyTime = Annotated[bool, typer.Option("--outside-hours", help="Begin at once, whatever the tenant's backfill.hours.")]
 Paused = Annotated[bool, typer.Option("--while-paused", help="Queue the runs of a paused DAG until it is unpaused.")]
+Bulk = Annotated[bool, typer.Option("--bulk", help="Many windows with one source pass and one notebook run per chunk.")]
+Chunk = Annotated[int, typer.Option("--chunk", min=1, max=366, help="With --bulk: windows per chunk.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without it, nothing is changed.")]
 Id = Annotated[int, typer.Argument(help="The backfill's number, as `tenantdags backfill status` tells it.")]
@@ -69,6 +75,8 @@ def create(
     at_once: AtOnce = None,
     outside_hours: AnyTime = False,
     while_paused: Paused = False,
+    bulk: Bulk = False,
+    chunk: Chunk = 31,
     no_wait: NoWait = False,
     yes: Yes = False,
     project: ProjectOption = None,
@@ -80,6 +88,10 @@ def create(
     plans = _plans(chosen(root_of(project), _named(tenant), table), table)
     request = Request(by=getpass.getuser(), reason=_reason(reason), outside_hours=outside_hours)
     again: Again = "completed" if reset else "failed" if rerun_failed else "none"
+    if bulk:
+        with _errors_shown():
+            _bulk(plans, first, last, request, chunk, reset, no_wait, yes, _airflow())
+        return
     if no_wait and len(plans) > 1:
         raise refuse("several tables go one after the other, so somebody has to wait; name one with --table")
     with _errors_shown():
@@ -96,12 +108,14 @@ def create(
 @backfill.command()
 def status(tenant: TenantOption = None) -> None:
     """Tell every backfill that has not ended, and how far it is."""
-    from tenantdags.steps.backfill import active
+    from tenantdags.steps.backfill import active, bulk_runs
 
     with _errors_shown():
-        found = [each for each in active(_airflow()) if tenant in (None, each.tenant)]
-    for each in found:
-        typer.echo(_told(each))
+        api = _airflow()
+        found = [_told(each) for each in active(api) if tenant in (None, each.tenant)]
+        found += [_chunk_told(run) for run in bulk_runs(api) if tenant in (None, run.conf.get("tenant"))]
+    for line in found:
+        typer.echo(line)
     if not found:
         typer.echo("no backfill is running")
 
@@ -136,6 +150,56 @@ def cancel(number: Id, yes: Yes = False) -> None:
             return
         api.cancel_backfill(number)
     typer.echo(f"backfill {number} is ended; the same dates with --rerun-failed-tasks take up what is left")
+
+
+def _bulk(
+    plans: Sequence[TablePlan], first: Bound, last: Bound, request: Request, size: int, again: bool, no_wait: bool,
+    yes: bool, api: AirflowApi,
+) -> None:  # fmt: skip
+    """The chunks of all tables, parents first; windows that readers see already are left, unless they are meant too."""
+    from tenantdags.steps.backfill import follow_chunks, make_chunk
+
+    now = datetime.now(UTC)
+    planned = [(plan, part) for plan in plans for part in _chunks(plan, first, last, size, again, now, api)]
+    if not planned:
+        raise refuse("nothing to do: readers see all of it; --reset-dagruns loads it again")
+    if not yes:
+        typer.echo("nothing was made; --yes does it")
+        return
+    made = [make_chunk(plan, part, request, now, api, again=again) for plan, part in planned]
+    typer.echo(f"{counted(len(made), 'chunk')} queued as runs of tenantdags_bulk")
+    if no_wait:
+        typer.echo("not waiting; `tenantdags backfill status` tells how far they are")
+        return
+    try:
+        failed = follow_chunks(made, api, typer.echo, lambda: time.sleep(LOOK_AGAIN))
+    except KeyboardInterrupt:
+        typer.echo("\nstopped waiting; the load goes on, and the same command takes up what it leaves")
+        raise typer.Exit(1) from None
+    if failed:
+        typer.echo("the same command again takes up the windows that are not published")
+        raise typer.Exit(1)
+
+
+def _chunks(
+    plan: TablePlan, first: Bound, last: Bound, size: int, again: bool, now: datetime, api: AirflowApi
+) -> tuple[tuple[Window, ...], ...]:
+    """Of one table, told; exits with 1 where it may not be loaded."""
+    from tenantdags.steps.backfill import active, over_caps, target_of
+
+    each = decide(target_of(plan, first, last, api), first, last, "completed")
+    errors = [*bulk_refusals(each, now), *over_caps(plan, 1, active(api), api.pools())]
+    if errors:
+        raise refuse("\n".join([*map(str, errors), "nothing was made"]))
+    seen = _published(plan, while_paused=True)
+    wanted = [window for window in each.windows if again or window.start not in seen]
+    found = chunks(wanted, size)
+    said = f"{counted(len(wanted), 'window')} in {counted(len(found), 'chunk')} of at most {size}"
+    left = len(each.windows) - len(wanted)
+    typer.echo(f"{plan.dag_id}: {said}, each one source pass and one Databricks run")
+    if left:
+        typer.echo(f"  {counted(left, 'window')} left as they are, for readers see them")
+    return found
 
 
 def _decided(
@@ -219,6 +283,13 @@ def _told(each: Active) -> str:
     why = f"; {request.by or 'somebody'}: {request.reason}" if request.reason else ""
     state = " (ended)" if found.completed_at else " (paused)" if found.paused else ""
     return f"backfill {found.id}{state}  {found.dag_id}  {span}  {each.counted()}{why}"
+
+
+def _chunk_told(run: DagRun) -> str:
+    """`bulk acme orders 2026-11-01 to 2026-11-30  running; anna: first load`."""
+    request, conf = Request.from_conf(run.conf), run.conf
+    why = f"; {request.by or 'somebody'}: {request.reason}" if request.reason else ""
+    return f"bulk {conf.get('tenant')} {conf.get('table')} {conf.get('first')} to {conf.get('last')}  {run.state}{why}"
 
 
 def _bounds(start: str | None, end: str | None) -> tuple[Bound, Bound]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow.listeners import hookimpl
 
 from tenantdags.dag.priority import IN_TIME
+from tenantdags.model.backfill import BULK, Request
 from tenantdags.model.pools import is_shared, of_backfills
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
     """Also of a scheduled run that a backfill runs again: it keeps its id, by which it might be in time."""
+    if dag_run.dag_id == BULK:
+        slots = Request.from_conf(dag_run.conf).slots
+        for task in dag_run.task_instances:
+            task.pool = slots.get(task.task_id, task.pool)
+        return
     if dag_run.run_type != "backfill":
         return
     for task in dag_run.task_instances:

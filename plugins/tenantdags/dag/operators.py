@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from tenantdags.dag import run, world
 from tenantdags.model.errors import TenantDagsError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
+    from tenantdags.steps.landing import Landing
     from tenantdags.steps.manifest import Manifest
     from tenantdags.steps.recount import Told
     from tenantdags.steps.report import GateReport
@@ -85,20 +86,36 @@ class ExtractOperator(StepOperator):
         from tenantdags.steps.source import connect
 
         landing = world.landing(self.plan, window)
+        clients: dict[str, Any] = {
+            "connect": partial(connect, world.source_login(self.plan, window)),
+            "catalogue": world.source_records(self.plan, window),
+            "files": landing.blobs,
+            "run_id": context["run_id"],
+        }
+        if run.first_of_schedule(context):
+            self._leave_to_bulk(window, landing, clients)
         manifest = extract(
             self.plan,
             window,
-            connect=partial(connect, world.source_login(self.plan, window)),
-            catalogue=world.source_records(self.plan, window),
-            files=landing.blobs,
+            **clients,
             staging=world.staging(self.plan),
             key=world.pii_key(self.plan, window),
             base_generation=landing.base_generation(self.plan, window),
-            run_id=context["run_id"],
             now=partial(datetime.now, UTC),
             published=published_before(self.plan, window, landing) if run.looks_back(context["run_id"]) else None,
         )
         run.tell_manifest(context, manifest)
+
+
+    def _leave_to_bulk(self, window: Window, landing: Landing, clients: dict[str, Any]) -> None:
+        """Catch-up comes to windows that a bulk load has published: unchanged ones are not loaded again."""
+        from tenantdags.steps.bulk import seen_of_bulk
+        from tenantdags.steps.extract import unchanged
+
+        seen = seen_of_bulk(self.plan, window, landing)
+        if seen is not None and unchanged(self.plan, window, seen, **clients):
+            said = "is published by a bulk load, and the source counts the same"
+            raise AirflowSkipException(f"{self.plan.at(window)} {said}")
 
 
 class GateOperator(StepOperator):
@@ -200,6 +217,9 @@ class SummariseOperator(StepOperator):
         from tenantdags.steps.summarise import World, summarise
 
         facts = run.run_facts(context)
+        if facts.tasks[0].state == "skipped":  # the bulk load that published the window has summarised it
+            self.log.info("%s was left to the bulk load that published it", self.plan.at(window))
+            return
         clients = World(
             landing=partial(world.landing, self.plan, window),
             staging=partial(world.staging, self.plan),

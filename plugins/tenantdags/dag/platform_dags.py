@@ -1,4 +1,4 @@
-"""The platform's own DAGs, beside those of the tenants: the watchdog and the weekly prune."""
+"""The platform's own DAGs, beside those of the tenants: the watchdog, the weekly prune, loads of a table's history."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, BaseOperator, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
 
+from tenantdags.model.backfill import BULK
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -22,10 +24,15 @@ _FIRST_OF_ALL = 10_000  # above every tier: a full house must not keep the watch
 
 def platform_dags(root: Path | str) -> dict[str, DAG]:
     """By id. `root` is the project: the folder that holds config/ and include/."""
-    wanted = get_parsing_context().dag_id
-    if wanted and wanted not in (WATCH, PRUNE):  # a worker that starts a tenant's task
-        return {}
-    return {dag.dag_id: dag for dag in (watch_dag(Path(root)), prune_dag(Path(root)))}
+    wanted = get_parsing_context().dag_id  # of a worker that starts a task: it builds that one alone
+    makers = {WATCH: watch_dag, PRUNE: prune_dag, BULK: _bulk_dag}
+    return {dag_id: make(Path(root)) for dag_id, make in makers.items() if wanted in (None, dag_id)}
+
+
+def _bulk_dag(root: Path) -> DAG:
+    from tenantdags.dag.bulk import bulk_dag  # imports what a look of the watchdog does not need
+
+    return bulk_dag(root)
 
 
 def watch_dag(root: Path) -> DAG:

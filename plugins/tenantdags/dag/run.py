@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
     AirflowRescheduleException,
+    AirflowSkipException,
     AirflowTaskTimeout,
 )
 
@@ -89,6 +90,12 @@ def _named_window(context: Context) -> str | None:
     return None if named is None else str(named)
 
 
+def first_of_schedule(context: Context) -> bool:
+    """Whether the scheduler made the run and nobody has cleared it: then nobody asks for a load of its own."""
+    dag_run: Any = context["dag_run"]
+    return dag_run.run_type == "scheduled" and not dag_run.clear_number
+
+
 def looks_back(run_id: str) -> bool:
     """Backfills and recounts are of old windows, and other runs look at what lies before those."""
     return run_id.partition("__")[0] not in ("backfill", "recount")
@@ -115,8 +122,8 @@ def failing(context: Context) -> Iterator[None]:
     context["ti"].xcom_push(TRY, context["ti"].try_number)
     try:
         yield
-    except AirflowRescheduleException:
-        raise  # it waits, and nothing went wrong
+    except (AirflowRescheduleException, AirflowSkipException):
+        raise  # it waits, or has nothing to do, and nothing went wrong
     except RunError as error:
         _tell_error(context, error.kind, str(error))
         raise (AirflowException if error.retryable else AirflowFailException)(str(error)) from error

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from calendar import month_name, monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from tenantdags.model.errors import WindowRefused
+from tenantdags.model.pools import is_of_backfills
 from tenantdags.model.window import Every, Window, day_window, window_at
 
 Bound = date | datetime  # a local date, or the start (aware, UTC) of an hourly window
 Again = Literal["none", "failed", "completed"]  # which windows that were run already are run again; Airflow's words
 
+BULK = "tenantdags_bulk"  # the DAG that loads many windows at once
 CONF = "tenantdags"  # the key of ours in a run's conf
 _LONGEST = 500  # characters of a reason
 
@@ -156,7 +158,12 @@ def _keeps(state: str | None, again: Again) -> bool:
 
 
 def refusals(
-    backfill: Backfill, now: datetime, *, while_paused: bool = False, published: frozenset[datetime] = frozenset()
+    backfill: Backfill,
+    now: datetime,
+    *,
+    while_paused: bool = False,
+    published: frozenset[datetime] = frozenset(),
+    ahead: bool = True,
 ) -> tuple[WindowRefused, ...]:
     """Every reason why it may not be made. `published` are starts of windows that readers see already."""
     target = backfill.target
@@ -164,9 +171,25 @@ def refusals(
         what = "a snapshot table cannot be backfilled: today's state would be filed under a day that is over."
         return (WindowRefused(target.dag_id, what, "Leave it out; its history begins with its first run."),)
     found = [*_outside(backfill, now), *_in_use(backfill, while_paused)]
-    if not found:  # what the scheduler does is worth telling only of windows that exist
+    if ahead and not found:  # what the scheduler does is worth telling only of windows that exist
         found += _ahead(backfill, while_paused, published)
     return tuple(WindowRefused(target.dag_id, what, remedy) for what, remedy in found)
+
+
+def bulk_refusals(backfill: Backfill, now: datetime) -> tuple[WindowRefused, ...]:
+    """The same for a load beside the scheduler, which makes no runs of the DAG."""
+    target, last = backfill.target, backfill.windows[-1]
+    found = list(refusals(backfill, now, while_paused=True, ahead=False))
+    if not found and not target.paused and target.next_start is not None and last.start >= target.next_start:
+        what = f"the scheduler has come to {window_at(target.next_start, target.every, target.zone)} and loads it, and "
+        what += "what follows, by itself meanwhile."
+        found.append(WindowRefused(target.dag_id, what, f"`airflow dags pause {target.dag_id}` until this is done."))
+    return tuple(found)
+
+
+def chunks(windows: Sequence[Window], size: int) -> tuple[tuple[Window, ...], ...]:
+    """In order, at most `size` each."""
+    return tuple(tuple(windows[at : at + size]) for at in range(0, len(windows), size))
 
 
 def _outside(backfill: Backfill, now: datetime) -> Iterator[tuple[str, str]]:
@@ -231,9 +254,13 @@ class Request:
     by: str | None = None
     reason: str | None = None
     outside_hours: bool = False  # begin at once, whatever the tenant's hours for backfills
+    slots: Mapping[str, str] = field(default_factory=dict)  # of a bulk load: from which pool a task takes its slot
 
     def to_conf(self) -> dict[str, Any]:
-        said = {"by": self.by, "reason": self.reason, "outside_hours": self.outside_hours or None}
+        said = {
+            "by": self.by, "reason": self.reason, "outside_hours": self.outside_hours or None,
+            "slots": dict(self.slots) or None,
+        }  # fmt: skip
         return {CONF: {name: value for name, value in said.items() if value is not None}}
 
     @classmethod
@@ -243,10 +270,16 @@ class Request:
         if not isinstance(said, Mapping):
             return cls()
         by, reason = (said.get(name) for name in ("by", "reason"))
+        slots = said.get("slots")
         return cls(
             by=str(by)[:_LONGEST] if by else None,
             reason=str(reason)[:_LONGEST] if reason else None,
             outside_hours=said.get("outside_hours") is True,
+            slots={
+                str(task): str(pool)
+                for task, pool in (slots.items() if isinstance(slots, Mapping) else ())
+                if is_of_backfills(str(pool))
+            },
         )
 
 

@@ -33,6 +33,10 @@ def is_shared(pool: str) -> bool:
     return pool.startswith((_SOURCE, _CURATED))
 
 
+def is_of_backfills(pool: str) -> bool:
+    return pool.startswith(_BACKFILL)
+
+
 def of_backfills(pool: str) -> str:
     """The pool from which a backfill's tasks take their slot instead."""
     return f"{_BACKFILL}{pool}"

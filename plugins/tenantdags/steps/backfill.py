@@ -6,11 +6,11 @@ The windows and most refusals are model/backfill.py's; here are those that depen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
 
-from tenantdags.model.backfill import Backfill, Bound, Request, Target, windows_between
+from tenantdags.model.backfill import BULK, Backfill, Bound, Request, Target, bounds, windows_between
 from tenantdags.model.errors import AirflowBusy, AirflowNotFound, AirflowUnreachable, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.pools import of_backfills
@@ -102,8 +102,19 @@ def _states(api: AirflowApi, dag_id: str, windows: Sequence[Window]) -> dict[dat
 
 def _live(api: AirflowApi, plan: TablePlan) -> frozenset[datetime]:
     """The windows that unfinished runs are at: by their interval, or by the window a run by hand names."""
-    found = (_window_start(run, plan) for run in api.runs(plan.dag_id, state=list(LIVE)))
-    return frozenset(start for start in found if start)
+    found = {_window_start(run, plan) for run in api.runs(plan.dag_id, state=list(LIVE))}
+    mine = (
+        run for run in bulk_runs(api) if (run.conf.get("tenant"), run.conf.get("table")) == (plan.tenant, plan.table)
+    )
+    return frozenset(start for start in found if start).union(*(_chunk_starts(run, plan) for run in mine))
+
+
+def _chunk_starts(run: answers.DagRun, plan: TablePlan) -> set[datetime]:
+    try:
+        span = bounds(str(run.conf.get("first")), str(run.conf.get("last")))
+        return {w.start for w in windows_between(*span, plan.schedule.every, plan.schedule.time_zone)}
+    except ValueError:
+        return set()  # the run will say so itself
 
 
 def _window_start(run: answers.DagRun, plan: TablePlan) -> datetime | None:
@@ -197,6 +208,59 @@ def _duration(past: Past, windows: int, at_once: int) -> timedelta | None:
     if past.run_seconds is None:
         return None
     return timedelta(seconds=max(past.run_seconds * windows / at_once, (past.extract_seconds or 0.0) * windows))
+
+
+def bulk_runs(api: AirflowApi) -> tuple[answers.DagRun, ...]:
+    """The chunks of bulk loads that are not finished; none in an Airflow without that DAG."""
+    try:
+        return api.runs(BULK, state=list(LIVE))
+    except AirflowNotFound:
+        return ()
+
+
+def make_chunk(
+    plan: TablePlan, windows: Sequence[Window], request: Request, now: datetime, api: AirflowApi, *, again: bool
+) -> answers.DagRun:
+    """Queues one run of the bulk DAG. Raises AirflowNotFound without it."""
+    span, stamp = f"{windows[0]}__{windows[-1]}", f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    slots = {"extract": of_backfills(plan.pools.source), "load": of_backfills(plan.pools.curated)}
+    conf = {
+        "tenant": plan.tenant, "table": plan.table, "first": windows[0].key, "last": windows[-1].key, "again": again,
+        **replace(request, slots=slots).to_conf(),
+    }  # fmt: skip
+    run_id = f"bulk__{plan.tenant}__{plan.table}__{span}__{stamp}"
+    return api.trigger(BULK, dag_run_id=run_id, conf=conf, note=request.reason)
+
+
+def follow_chunks(
+    made: Sequence[answers.DagRun], api: AirflowApi, say: Callable[[str], None], pause: Callable[[], None]
+) -> int:
+    """Tells each chunk when it has ended; the number of those that failed."""
+    waiting, failed, away = {run.run_id: run for run in made}, 0, False
+    while waiting:
+        for run_id in list(waiting):
+            try:
+                run = api.run(BULK, run_id)
+                away = False
+            except (AirflowUnreachable, AirflowBusy) as error:
+                if not away:
+                    say(f"{error.what} Asking again; the load does not depend on it.")
+                away = True
+                break
+            if run.finished:
+                del waiting[run_id]
+                failed += run.state == "failed"
+                say(f"{len(made) - len(waiting)}/{len(made)} {_chunk_ended(run, api)}")
+        if waiting:
+            pause()
+    return failed
+
+
+def _chunk_ended(run: answers.DagRun, api: AirflowApi) -> str:
+    conf, said = run.conf, api.xcom(BULK, run.run_id, "publish", "result") or "no window was judged: see the run"
+    spent = run.ended_at - run.started_at if run.ended_at and run.started_at else timedelta()
+    span = f"{conf.get('tenant')} {conf.get('table')} {conf.get('first')} to {conf.get('last')}"
+    return f"{span} {run.state} in {spent.total_seconds():.0f} s: {said}"
 
 
 def make(backfill: Backfill, request: Request, at_once: int, backwards: bool, api: AirflowApi) -> answers.Backfill:

@@ -19,7 +19,7 @@ from tenantdags.model.window import Window
 from tenantdags.steps import recount, source, totals, tsql
 from tenantdags.steps.catalogue import Catalogue, Files, require_fit
 from tenantdags.steps.columns import Conform, load_columns, staged_schema
-from tenantdags.steps.manifest import Manifest, Part, Recount
+from tenantdags.steps.manifest import Manifest, Part, Recount, Totals
 from tenantdags.steps.parts import PartWriter
 from tenantdags.steps.pii import PiiKey
 from tenantdags.steps.source import Connection, Session
@@ -68,6 +68,23 @@ def extract(
         )  # fmt: skip
         staging.write_manifest(plan, manifest, window)
     return manifest
+
+
+def unchanged(
+    plan: TablePlan,
+    window: Window,
+    seen: Totals,
+    *,
+    connect: Callable[[], Connection],
+    catalogue: Catalogue,
+    files: Files,
+    run_id: str,
+) -> bool:
+    """Whether the source counts and sums as `seen`, in as far as both took it. Reads no row. Raises as `extract`."""
+    where = plan.at(window)
+    _, _, tenant_type = require_fit(plan, window, catalogue, files, run_id)
+    with source.session(connect, plan.source.isolation, where, plan.source.connection) as session:
+        return not recount.differences(seen, totals.of_window(plan, window, session, tenant_type))
 
 
 def manifest_of(

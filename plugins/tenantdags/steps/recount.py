@@ -260,17 +260,17 @@ def _published(plan: TablePlan, window: Window, landing: Landing) -> PublishedTo
         head, last = (record.file.head, record.file.last_extracted) if record else (None, None)
         if head is None:
             return None
-        seen = _as_published(landing.read_manifest(plan, window, head.load_id))
+        seen = as_published(landing.read_manifest(plan, window, head.load_id))
         if last is None or last.load_id == head.load_id:
             return PublishedTotals(head.generation, seen)
-        return PublishedTotals(head.generation, seen, _as_published(landing.read_manifest(plan, window, last.load_id)))
+        return PublishedTotals(head.generation, seen, as_published(landing.read_manifest(plan, window, last.load_id)))
     except TenantDagsError as error:
         return f"{window}: could not be compared with its source: {getattr(error, 'what', error)}"
     except (ValueError, KeyError, TypeError) as error:
         return f"{window}: could not be compared with its source: its manifest cannot be read ({type(error).__name__})."
 
 
-def _as_published(manifest: Manifest) -> Totals:
+def as_published(manifest: Manifest) -> Totals:
     """The rows of the load; its sums are the source's, which the gates have compared with it."""
     return Totals(rows=manifest.rows, sums=manifest.totals.sums, newest=manifest.totals.newest)
 
