@@ -1,4 +1,4 @@
-"""`python -m benchmarks extract|parse|check|gates|processor|views`: measure, and write a section of docs/benchmarks.md."""
+"""`python -m benchmarks NAME`: measures, and writes its section of docs/benchmarks.md. `--help` lists the names."""
 
 import argparse
 

@@ -527,7 +527,9 @@ def test_every_kind_of_rule_about_values_tells_good_from_bad(kind, arguments, ba
 def many_customers(plan, staging, rows):
     """A load of so many hashed keys, all else alike."""
     schema, one = arrow_schema(plan), good_rows(plan, window_of_plan(plan), 1)[0]
-    keys = duckdb.sql(f"SELECT sha256(i::VARCHAR) AS h FROM range({rows}) AS t(i)").to_arrow_table()["h"]
+    hashes = duckdb.sql(f"SELECT sha256(i::VARCHAR) AS h FROM range({rows}) AS t(i)")
+    assert hashes is not None
+    keys = hashes.to_arrow_table()["h"]
     columns = [
         keys if field.name == "customer_id" else pa.repeat(pa.scalar(one[field.name], field.type), rows)
         for field in schema
