@@ -28,9 +28,8 @@ stop: ## end what demo started; its data stays
 clean: stop ## stop, then delete the data of the sandbox and Airflow
 	rm -rf sandbox/.run .airflow
 
-# What shares servers stays in one worker (tests/conftest.py).
 test: setup ## run every test
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS)
 
 check: setup ## run the linters and the type checker
 	$(BIN)/ruff check .

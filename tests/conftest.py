@@ -3,13 +3,13 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 KINDS = ("unit", "sandbox", "airflow")
-# Session fixtures that start much: the tests of one stay in one worker of `pytest -n`. Longest first.
-WORLDS = ("rig", "running_lakehouse", "running_cloud")
+ONE_WORLD = "tests/e2e/"  # its tests share servers and an order, so `pytest -n` leaves them in one worker
 
 # The tests start Python hundreds of times, and compiling Airflow costs seconds each time it finds no bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -31,21 +31,26 @@ def kind(item: pytest.Item) -> str:
     return max((name for name in KINDS if item.get_closest_marker(name)), key=KINDS.index, default="unit")
 
 
-def world(item: pytest.Item) -> str | None:
-    used = getattr(item, "fixturenames", ())
-    return next((name for name in WORLDS if name in used), None)
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if kind(item) == "unit":
             item.add_marker(pytest.mark.unit)
-        item.add_marker(pytest.mark.xdist_group(world(item) or item.path.name))
     items.sort(key=_turn if "PYTEST_XDIST_WORKER" in os.environ else lambda item: (KINDS.index(kind(item)),))
 
 
 def _turn(item: pytest.Item) -> tuple[int, ...]:
-    """Among workers the longest group begins first, or it would run alone at the end."""
-    its = world(item)
-    return WORLDS.index(its) if its else len(WORLDS), -KINDS.index(kind(item))
+    """Among workers the longest goes first, or it would run alone at the end."""
+    return -item.nodeid.startswith(ONE_WORLD), -KINDS.index(kind(item))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands the workers whole files, and ONE_WORLD as if it were one, in the order of the tests."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # ships no types
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # the same
+        def _split_scope(self, nodeid: str) -> str:
+            return ONE_WORLD if nodeid.startswith(ONE_WORLD) else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)

@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from tenantdags.dag.bundle import TenantBundle, bundle_configured, project_root
+from tenantdags.model.contract_reader import read_contract
 from tests.dag.bundles import ALL, LOADERS, TENANTS, changed_by, dags_of, edit, loaders_of
 from tests.dag.plans import ROOT
 
@@ -183,6 +184,47 @@ def test_a_worker_that_starts_a_task_builds_that_dag_alone(bundle, monkeypatch):
     found = dags_of(bundle.path)
 
     assert list(found.dags) == ["globex__orders"]
+
+
+def test_a_worker_looks_for_edits_of_its_tenant_alone(bundle, project, monkeypatch):
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "globex__orders")
+    worker = TenantBundle(name="tenants", root=str(project))
+    monkeypatch.setattr(worker, "refresh", lambda: refreshed.append(True))
+    refreshed: list[bool] = []
+
+    worker.initialize()
+    assert refreshed == []
+    edit(project / "config/tenants/acme.yaml", "name: ", "name: New ")
+    worker.initialize()
+    assert refreshed == []
+    for path in ("config/tenants/globex.yaml", "config/defaults.yaml", "include/contracts/orders.v1.odcs.yaml"):
+        (project / path).touch()
+        worker.initialize()
+        assert refreshed.pop()
+        bundle.refresh()
+    (bundle.path / "tenant_globex.py").unlink()
+    worker.initialize()
+    assert refreshed
+
+
+def test_a_task_of_a_tenant_nobody_knows_makes_a_worker_look_at_all(bundle, project, monkeypatch):
+    shutil.copy(project / "config/tenants/globex.yaml", project / "config/tenants/umbrella.yaml")
+    edit(project / "config/tenants/umbrella.yaml", "globex", "umbrella")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "umbrella__orders")
+    TenantBundle(name="tenants", root=str(project)).initialize()
+
+    assert list(dags_of(bundle.path / "tenant_umbrella.py").dags) == ["umbrella__orders"]
+
+
+def test_what_the_processor_read_no_fork_reads_again(project):
+    read_contract.cache_clear()
+    bundle = TenantBundle(name="tenants", root=str(project))
+    bundle.initialize()
+    read = read_contract.cache_info().misses
+
+    assert read == 3
+    assert sorted(dags_of(bundle.path).dags) == ALL
+    assert read_contract.cache_info().misses == read
 
 
 def test_dags_without_any_setting_are_the_same_dags(bundle, project):

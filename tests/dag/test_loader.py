@@ -7,7 +7,8 @@ import pytest
 
 from tenantdags.dag import loader
 from tenantdags.dag.bundle import bundle_configured
-from tenantdags.dag.loader import good_tenants
+from tenantdags.dag.loader import good_tenants, tenant_dags
+from tenantdags.model.errors import ConfigError
 from tenantdags.model.project import load_tenant
 
 LOGGER = "tenantdags.dag.loader"
@@ -64,12 +65,21 @@ def test_a_worker_that_starts_a_task_reads_its_tenant_alone_and_warns_of_nothing
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "globex__orders")
     read = []
 
-    def load(root, tenant, text):
-        read.append(tenant)
-        return load_tenant(root, tenant, text)
+    def load(root, tenant, text, only):
+        read.append((tenant, only))
+        return load_tenant(root, tenant, text, only)
 
     monkeypatch.setattr("tenantdags.dag.loader.load_tenant", load)
 
     assert list(good_tenants(project)) == ["globex__orders"]
-    assert read == ["globex"]
+    assert read == [("globex", "orders")]
     assert warnings() == []
+
+
+def test_a_task_has_no_trouble_with_the_contracts_of_other_tables(project, monkeypatch):
+    (project / "include/contracts/customers.v1.odcs.yaml").write_text("broken")
+    with pytest.raises(ConfigError):
+        tenant_dags(project, "globex")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "globex__order_lines")
+
+    assert list(tenant_dags(project, "globex")) == ["globex__order_lines"]

@@ -19,6 +19,7 @@ from typing import Any
 
 from airflow.configuration import conf
 from airflow.dag_processing.bundles.base import BaseDagBundle
+from airflow.sdk import get_parsing_context
 
 QUIET_SECONDS = 0.3
 _LOADER = """\
@@ -75,6 +76,7 @@ class TenantBundle(BaseDagBundle):
     def __init__(self, *, root: str, refresh_interval: int = 5, **kwargs: Any) -> None:
         super().__init__(refresh_interval=refresh_interval, **kwargs)
         self.root = Path(root).absolute()
+        self._warm_for: list[list[str | int]] | None = None
 
     @property
     def path(self) -> Path:
@@ -84,8 +86,11 @@ class TenantBundle(BaseDagBundle):
         return None
 
     def initialize(self) -> None:
-        # A worker on another machine has no dag-processor that writes its loaders.
-        self.refresh()
+        # A worker on another machine has no dag-processor that writes its loaders. One that starts a task names its
+        # DAG, and then the files of that DAG's tenant are looked at and no others.
+        wanted = get_parsing_context().dag_id
+        if not wanted or self._is_stale(wanted):
+            self.refresh()
         super().initialize()
 
     def refresh(self) -> None:
@@ -94,9 +99,6 @@ class TenantBundle(BaseDagBundle):
         Raises FileNotFoundError when the tenant files are away, and OSError when loaders cannot be written. What is
         wrong with one tenant's file is never raised here: its loader says it, and the others are not held up.
         """
-        # Every file is parsed in a fork of this process: what it has imported, no fork imports again.
-        import tenantdags.dag.factory  # noqa: F401 - imported for what comes with it
-
         with self.lock():
             self.path.mkdir(parents=True, exist_ok=True)
             before, loaders = self._state(), {path.name for path in self.path.glob("*.py")}
@@ -109,6 +111,24 @@ class TenantBundle(BaseDagBundle):
                 (self.path / name).unlink(missing_ok=True)
             if seen != before:
                 _replace(self._state_file, json.dumps(seen))
+        self._warm_up(seen)
+
+    def _warm_up(self, seen: Mapping[str, Any]) -> None:
+        """Every loader is parsed in a fork of this process: what it has imported and read, no fork does again."""
+        from tenantdags.dag.factory import outlet
+        from tenantdags.model.errors import ConfigError
+        from tenantdags.model.project import contract_refs, load_contract, load_tenant
+
+        if self._warm_for == seen["shared"] or get_parsing_context().dag_id:  # a worker forks no parsers
+            return
+        self._warm_for = seen["shared"]
+        for ref in contract_refs(self.root):
+            with suppress(ConfigError, OSError):  # told by the loaders of those who name it
+                load_contract(self.root, ref)
+        for tenant in seen["tenants"]:
+            with suppress(ConfigError, OSError):
+                outlet(load_tenant(self.root, tenant)[0])  # Airflow looks for the providers' kinds of assets, once
+                break
 
     @property
     def _state_file(self) -> Path:
@@ -135,23 +155,41 @@ class TenantBundle(BaseDagBundle):
                 break
         return seen
 
+    def _is_stale(self, dag_id: str) -> bool:
+        """Whether a file that this DAG may be made from has changed, or is of no tenant that is known."""
+        before = self._state()
+        tenants = before.get("tenants", {})
+        # the longest: a tenant's name may end in _
+        tenant = max((name for name in tenants if dag_id.startswith(f"{name}__")), key=len, default=None)
+        if tenant is None or not (self.path / _loader_name(tenant)).is_file():
+            return True
+        now = {"tenants": _stamp(self._tenant_file(tenant)), "shared": self._shared(), "template": self._template()}
+        return bool(now != {**before, "tenants": tenants[tenant]})
+
     def _look(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        from tenantdags.model.project import CONTRACTS, TENANTS, tenant_files
+        from tenantdags.model.project import TENANTS, tenant_files
 
         files = tenant_files(self.root)
         if not files and (before.get("tenants") or not (self.root / TENANTS).is_dir()):
             # A mount that is away for a moment must not remove every DAG.
             what = f"{self.root / TENANTS} holds no tenant file; the DAGs stay as they are."
             raise FileNotFoundError(f"{what} Remedy: correct `root` of bundle {self.name!r} in dag_bundle_config_list.")
-        shared = [p for p in (self.root / "config", self.root / CONTRACTS) for p in p.glob("*.y*ml")]
-        template = hashlib.sha256(
-            f"{_LOADER}{_PLATFORM_LOADER}{self.root}".encode(errors="surrogateescape")
-        ).hexdigest()
-        return {
-            "template": template,
-            "shared": [_stamp(p) for p in sorted(shared)],
-            "tenants": {t: _stamp(p) for t, p in files.items()},
-        }
+        tenants = {tenant: _stamp(path) for tenant, path in files.items()}
+        return {"template": self._template(), "shared": self._shared(), "tenants": tenants}
+
+    def _template(self) -> str:
+        """A digest of what every loader has in common."""
+        return hashlib.sha256(f"{_LOADER}{_PLATFORM_LOADER}{self.root}".encode(errors="surrogateescape")).hexdigest()
+
+    def _shared(self) -> list[list[str | int]]:
+        from tenantdags.model.project import CONTRACTS
+
+        return [_stamp(p) for f in (self.root / "config", self.root / CONTRACTS) for p in sorted(f.glob("*.y*ml"))]
+
+    def _tenant_file(self, tenant: str) -> Path:
+        from tenantdags.model.project import TENANTS
+
+        return self.root / TENANTS / f"{tenant}.yaml"
 
     def _write_loader(self, tenant: str) -> None:
         from tenantdags.model.project import TENANTS, inputs_of
@@ -161,7 +199,7 @@ class TenantBundle(BaseDagBundle):
         loader = _LOADER.format(
             title=ascii(f"{file} as Airflow DAGs. Generated: edit the tenant file, not this one."),
             digest=_digest(inputs_of(self.root, tenant)),
-            text=_as_python(_content(self.root / file)),
+            text=_as_python(_content(self._tenant_file(tenant))),
             root=ascii(str(self.root)),
             tenant=ascii(tenant),
         )

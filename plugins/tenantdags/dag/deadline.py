@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +48,13 @@ class WindowDeadline(BaseDeadlineReference):
         )
 
     def serialize_reference(self) -> dict[str, Any]:
-        return {
-            "reference_type": self.reference_name,
-            "every": self.every,
-            "zone": self.zone,
-            "ready_by": self.ready_by,
-            "within": self.within,
-            "ahead": self.ahead,
-        }
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        defaults = {field.name: field.default for field in fields(self)}
+        return {"reference_type": self.reference_name} | {k: v for k, v in said.items() if v != defaults[k]}
 
     @classmethod
     def deserialize_reference(cls, reference_data: dict[str, Any]) -> WindowDeadline:
-        fields = ("every", "zone", "ready_by", "within", "ahead")
-        return cls(**{name: reference_data[name] for name in fields if name in reference_data})
+        return cls(**{f.name: reference_data[f.name] for f in fields(cls) if f.name in reference_data})
 
     def due(self, window: Window) -> datetime:
         ready_by = time.fromisoformat(self.ready_by) if self.ready_by else None

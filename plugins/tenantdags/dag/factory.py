@@ -31,7 +31,6 @@ from tenantdags.model.window import day_window
 
 EXTRACT_TIMEOUT = timedelta(hours=6)
 STEP_TIMEOUT = timedelta(hours=1)
-# By name: of an object in default_args Airflow would store the address in memory, a new DAG version at every parse.
 _PRIORITY = f"{InTimeFirst.__module__}.{InTimeFirst.__qualname__}"
 
 
@@ -40,17 +39,18 @@ def build_dags(plans: Iterable[TablePlan]) -> list[DAG]:
 
 
 def build_dag(plan: TablePlan) -> DAG:
+    each = _every_task(plan)
     with DAG(**_settings(plan)) as dag:
         extract = ExtractOperator(
-            plan=plan, task_id=run.EXTRACT, execution_timeout=EXTRACT_TIMEOUT, pool=plan.pools.source
+            task_id=run.EXTRACT, pool=plan.pools.source, **{**each, "execution_timeout": EXTRACT_TIMEOUT}
         )
-        check_extract = CheckExtractOperator(plan=plan, task_id=run.CHECK_EXTRACT)
-        upload = UploadOperator(plan=plan, task_id=run.UPLOAD)
+        check_extract = CheckExtractOperator(task_id=run.CHECK_EXTRACT, **each)
+        upload = UploadOperator(task_id=run.UPLOAD, **each)
         # Waiting for Databricks happens in the triggerer, under the plan's own timeout.
-        load = LoadOperator(plan=plan, task_id=run.LOAD, pool=plan.pools.curated)
-        check_load = CheckLoadOperator(plan=plan, task_id=run.CHECK_LOAD)
-        publish = PublishOperator(plan=plan, task_id=run.PUBLISH, outlets=[outlet(plan)])
-        summarise = SummariseOperator(plan=plan, task_id=run.SUMMARISE)
+        load = LoadOperator(task_id=run.LOAD, pool=plan.pools.curated, **each)
+        check_load = CheckLoadOperator(task_id=run.CHECK_LOAD, **each)
+        publish = PublishOperator(task_id=run.PUBLISH, outlets=[outlet(plan)], **each)
+        summarise = SummariseOperator(task_id=run.SUMMARISE, **each)
 
         # publish sits directly behind check_load, or a red gate would still let data through.
         extract >> check_extract >> upload >> load >> check_load >> publish
@@ -61,6 +61,19 @@ def build_dag(plan: TablePlan) -> DAG:
 
 def outlet(plan: TablePlan) -> Asset:
     return Asset(name=f"{plan.tenant}/{plan.table}", uri=plan.asset_uri, group="tenantdags")
+
+
+def _every_task(plan: TablePlan) -> dict[str, Any]:
+    """Not as default_args, which Airflow would store once more beside the tasks."""
+    return {
+        "plan": plan,
+        "owner": plan.contract.owner or plan.group,
+        "retries": plan.schedule.retries,
+        "retry_policy": ByKind(),
+        "priority_weight": plan.schedule.priority,
+        "weight_rule": _PRIORITY,
+        "execution_timeout": STEP_TIMEOUT,
+    }
 
 
 def _settings(plan: TablePlan) -> dict[str, Any]:
@@ -74,14 +87,6 @@ def _settings(plan: TablePlan) -> dict[str, Any]:
         "catchup": True,
         "max_active_runs": 1,
         "is_paused_upon_creation": schedule.paused_on_creation,
-        "default_args": {
-            "owner": plan.contract.owner or plan.group,
-            "retries": schedule.retries,
-            "retry_policy": ByKind(),
-            "priority_weight": schedule.priority,
-            "weight_rule": _PRIORITY,
-            "execution_timeout": STEP_TIMEOUT,
-        },
         "description": plan.contract.purpose,
         "doc_md": _documentation(plan),
         "tags": {f"tenant:{plan.tenant}", f"table:{plan.table}", f"tier:{plan.tier}"},

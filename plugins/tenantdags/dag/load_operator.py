@@ -15,6 +15,7 @@ from airflow.providers.databricks.operators.databricks import (
 from airflow.sdk.exceptions import AirflowException, TaskDeferralError, TaskDeferralTimeout
 
 from tenantdags.dag import run, world
+from tenantdags.dag.operators import StepOperator
 from tenantdags.dag.trigger import LoadTrigger
 from tenantdags.model.errors import DatabricksRun, DatabricksSubmit, DatabricksTimeout
 from tenantdags.model.plan import TablePlan
@@ -38,6 +39,8 @@ class NotebookOperator(DatabricksSubmitRunOperator):
     """
 
     template_fields: Sequence[str] = ()
+    template_ext: Sequence[str] = ()
+    ui_color, ui_fgcolor = StepOperator.ui_color, StepOperator.ui_fgcolor  # like the other steps
     plan: TablePlan
 
     def __init__(self, **kwargs: Any) -> None:

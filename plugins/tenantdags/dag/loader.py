@@ -28,15 +28,15 @@ MUCH_OF_THE_TIME = 0.25
 def tenant_dags(root: Path | str, tenant: str, text: str | None = None) -> dict[str, DAG]:
     """The DAGs of one tenant by id; `text` stands for its file's content. Raises ConfigError with all its problems.
 
-    A worker that starts a task names its DAG: then only that one is built, and none of another tenant.
+    A worker that starts a task names its DAG: then only that one is read and built, and none of another tenant.
     """
     from tenantdags.dag.factory import build_dags
 
-    wanted = get_parsing_context().dag_id
-    if wanted and not wanted.startswith(f"{tenant}__"):
+    wanted, prefix = get_parsing_context().dag_id, f"{tenant}__"
+    if wanted and not wanted.startswith(prefix):
         return {}
-    plans = load_tenant(Path(root), tenant, text)
-    return {dag.dag_id: dag for dag in build_dags(p for p in plans if wanted in (None, p.dag_id))}
+    only = wanted.removeprefix(prefix) if wanted else None
+    return {dag.dag_id: dag for dag in build_dags(load_tenant(Path(root), tenant, text, only))}
 
 
 def good_tenants(root: Path) -> dict[str, DAG]:

@@ -28,16 +28,13 @@ class TenantTimetable(CronDataIntervalTimetable):
 
     def serialize(self) -> dict[str, Any]:
         """Durations in seconds."""
-        return {
-            "every": self.every,
-            "zone": self.zone,
-            "delay": self.delay.total_seconds(),
-            "observe_within": self.observe_within.total_seconds() if self.observe_within is not None else None,
-        }
+        data = {"every": self.every, "zone": self.zone, "delay": self.delay.total_seconds()}
+        within = self.observe_within
+        return data if within is None else {**data, "observe_within": within.total_seconds()}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> TenantTimetable:
-        seconds = data["observe_within"]
+        seconds = data.get("observe_within")
         observe_within = None if seconds is None else timedelta(seconds=seconds)
         return cls(data["every"], data["zone"], timedelta(seconds=data["delay"]), observe_within)
 

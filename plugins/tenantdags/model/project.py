@@ -56,24 +56,38 @@ def tenant_files(root: Path) -> dict[str, Path]:
     return {path.stem: path for path in names if not path.name.startswith(".")}
 
 
-def load_tenant(root: Path, tenant: str, text: str | None = None) -> tuple[TablePlan, ...]:
+def load_tenant(root: Path, tenant: str, text: str | None = None, only: str | None = None) -> tuple[TablePlan, ...]:
     """The plans of one tenant, in the file's order; reads its file (or takes `text`), the defaults and its contracts.
 
-    Raises ConfigError with every problem of these files and of no other tenant's.
+    With `only` the plan of that table, or none if the file has no such table: a task has no need of the others, and no
+    trouble with their contracts. Raises ConfigError with every problem of these files and of no other tenant's.
     """
     document, said, defaults = _tenant_and_defaults(Path(root), tenant, text)
-    return _plans(Path(root), document, said, defaults)
+    return _plans(Path(root), document, said, defaults, only)
 
 
-def _plans(root: Path, document: Document, said: Tenant, defaults: Defaults) -> tuple[TablePlan, ...]:
+def _plans(
+    root: Path, document: Document, said: Tenant, defaults: Defaults, only: str | None = None
+) -> tuple[TablePlan, ...]:
     problems = Problems(document)
     _check_tenant(said, defaults, problems)
-    contracts = _contracts_of(root, said, problems)
-    readable = [table for table, its in said.tables.items() if its.contract in contracts]
+    wanted = [table for table in said.tables if only in (None, table)]
+    contracts = _contracts_of(root, said, said.tables if only is None else _with_parents(root, said, wanted), problems)
+    readable = [table for table in wanted if said.tables[table].contract in contracts]
     plans = [table_plan(Inputs(said, table, defaults, contracts, document.file), problems) for table in readable]
     if problems.found:
         raise ConfigError(problems.found)
     return tuple(plan for plan in plans if plan)
+
+
+def _with_parents(root: Path, said: Tenant, tables: list[str]) -> list[str]:
+    """These tables, then those of the tenant that their contracts refer to."""
+    named: set[str] = set()
+    for table in tables:
+        with suppress(ConfigError):  # told where the contract itself is read
+            named |= {ref.partition("@")[0] for ref in _referred_by(root, said.tables[table].contract)}
+    found = (table for table, its in said.tables.items() if its.contract.partition("@")[0] in named)
+    return [*tables, *(table for table in found if table not in tables)]
 
 
 def explain_tenant(root: Path, tenant: str) -> tuple[tuple[TablePlan, Mapping[PlanPath, str]], ...]:
@@ -383,10 +397,11 @@ def _tenant_and_defaults(root: Path, tenant: str, text: str | None) -> tuple[Doc
     return document, said, defaults
 
 
-def _contracts_of(root: Path, tenant: Tenant, problems: Problems) -> dict[str, Contract]:
-    """The contracts the tenant names, without those that have problems of their own."""
+def _contracts_of(root: Path, tenant: Tenant, tables: Iterable[str], problems: Problems) -> dict[str, Contract]:
+    """The contracts the tenant names for these tables, without those that have problems of their own."""
     found: dict[str, Contract] = {}
-    for table, said in tenant.tables.items():
+    for table in tables:
+        said = tenant.tables[table]
         if not _contract_path(root, said.contract).is_file():
             text = f"contract {said.contract!r} does not exist{suggestion(said.contract, contract_refs(root))}"
             problems.add("CFG044", ("tables", table, "contract"), text)
