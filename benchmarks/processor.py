@@ -49,7 +49,7 @@ def refresh(root: str) -> Work:
             started = time.perf_counter()
             bundle.refresh()
             seconds.append(time.perf_counter() - started)
-        loaders = len(list(bundle.path.glob("*.py")))
+        loaders = len(list(bundle.path.glob("tenant_*.py")))
         return {"tenants": loaders, "numbers": {"refresh": median(seconds), "slowest": max(seconds)}}
 
     return work
@@ -99,7 +99,7 @@ def _until_visible(database: Path, dags: int, timeout: float) -> tuple[float, fl
 
 
 def _visible(database: Path) -> int:
-    query = "SELECT count(*) FROM dag JOIN serialized_dag USING (dag_id) WHERE NOT is_stale"
+    query = "SELECT count(*) FROM dag JOIN serialized_dag USING (dag_id) WHERE NOT is_stale AND dag_id LIKE '%\\_\\_%' ESCAPE '\\'"
     return int(_rows(database, query)[0][0])
 
 

@@ -106,5 +106,5 @@ def test_a_table_that_cannot_be_asked_is_told_and_keeps_no_other_from_it(airflow
     code, lines = told()
 
     assert code == 1
-    assert "databricks.submit" in lines[0]
+    assert any("databricks.submit" in line for line in lines)  # Airflow may log beside it
     assert lines[-1].endswith("1 table could not be looked at")
