@@ -37,6 +37,10 @@ from tenantdags.dag.bundle import TenantBundle
 REAL_TIME, REAL_NOW = time.time, pendulum.now
 
 
+# what the DAGs that are started by hand ask for
+CONF = {"tenant": "acme", "table": "orders", "first": "2026-11-01", "last": "2026-11-02"}
+
+
 def at(days: int) -> None:
     """Sets the clocks that Python code asks forward, and goes to a folder of its own."""
     time.time = lambda: REAL_TIME() + days * 86_400
@@ -82,6 +86,7 @@ def run_once(dags: list[Any]) -> None:
             stored.create_dagrun(
                 run_id="manual__1", logical_date=now, data_interval=(now, now), run_after=now, session=session,
                 run_type=DagRunType.MANUAL, triggered_by=DagRunTriggeredByType.TEST, state=DagRunState.SUCCESS,
+                conf=CONF,
             )  # fmt: skip
 
 
