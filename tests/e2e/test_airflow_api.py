@@ -11,6 +11,7 @@ from tenantdags.dag import world
 from tenantdags.model.errors import AirflowConflict, AirflowNotFound, AirflowRefused
 from tenantdags.model.window import Window, day_window
 from tenantdags.steps.airflow_api import AirflowApi, AirflowLogin
+from tests.dag.bundles import PLATFORM
 from tests.e2e.rig import Rig, wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
@@ -41,7 +42,7 @@ def test_it_finds_dags_pools_and_the_others_health(api: AirflowApi) -> None:
     assert {"default_pool", "source_mssql_shared1", "curated_orders_v1"} <= {pool.name for pool in api.pools()}
     assert api.health().sick == ()
     assert api.import_errors() == ()
-    assert api.count_dags() == 2
+    assert api.count_dags() == 1 + len(PLATFORM)
     assert api.events("tenantdags_watch", "patch_dag")[0].extra == '{"is_paused": true, "method": "PATCH"}'
 
 

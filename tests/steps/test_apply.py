@@ -163,6 +163,12 @@ def test_the_command_applies_the_whole_project_through_airflows_connections(lake
     assert (result.exit_code, result.output.splitlines()[-1]) == (0, "applied 9 plans")
     assert "CREATE OR REPLACE VIEW prod.serving.customers_history" in result.output.splitlines()
     assert [line for line in result.output.splitlines() if line.startswith("pool")] == [
+        "pool backfill_curated_customers_v1: 4 slots",
+        "pool backfill_curated_order_lines_v1: 4 slots",
+        "pool backfill_curated_orders_v1: 4 slots",
+        "pool backfill_source_mssql_globex: 1 slots",
+        "pool backfill_source_mssql_northwind: 1 slots",
+        "pool backfill_source_mssql_shared1: 1 slots",
         "pool curated_customers_v1: 16 slots",
         "pool curated_order_lines_v1: 16 slots",
         "pool curated_orders_v1: 16 slots",
@@ -176,7 +182,7 @@ def test_pools_are_made_once_brought_to_their_size_and_left_alone_by_a_dry_run(l
     def pools_told(*options: str) -> list[str]:
         return [line for line in CliRunner().invoke(app, ["apply", *options]).output.splitlines() if "pool " in line]
 
-    assert len(pools_told("--dry-run")) == len(pools_told("--dry-run")) == len(pools_told()) == 6
+    assert len(pools_told("--dry-run")) == len(pools_told("--dry-run")) == len(pools_told()) == 12
     assert pools_told() == []
     AirflowPool.create_or_update_pool("source_mssql_globex", 99, "by hand", False)
     assert pools_told() == ["pool source_mssql_globex: 4 slots"]
