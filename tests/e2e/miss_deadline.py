@@ -9,7 +9,10 @@ from airflow.models.callback import TriggererCallback
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.utils.session import create_session
 
+arguments = json.load(sys.stdin)
+context = arguments.pop("context")  # which the scheduler adds when the deadline passes
 with create_session() as session:
-    callback = TriggererCallback(AsyncCallback("tenantdags.dag.alerts.on_sla_miss", kwargs=json.load(sys.stdin)))
+    callback = TriggererCallback(AsyncCallback("tenantdags.dag.alerts.on_sla_miss", kwargs=arguments))
+    callback.data = {**callback.data, "kwargs": {**callback.data["kwargs"], "context": context}}
     session.add(callback)
     callback.queue(session=session)
