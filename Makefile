@@ -47,6 +47,7 @@ bench: setup ## run the benchmarks, each writes its section of docs/benchmarks.m
 	$(BIN)/python -m benchmarks gates
 	$(BIN)/python -m benchmarks processor
 	$(BIN)/python -m benchmarks views
+	$(BIN)/python -m benchmarks alerting
 
 lock: setup ## compile requirements*.in to requirements*.txt (set the pip or uv index in the environment)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header requirements.in -o requirements.txt

@@ -41,6 +41,13 @@ def views(args: argparse.Namespace) -> None:
     write_section("views", section(log_rows=args.log_rows, rows=args.rows, rounds=args.rounds))
 
 
+def alerting(args: argparse.Namespace) -> None:
+    from benchmarks.alerting import section
+
+    found = section(windows=args.windows, tenants=args.tenants, tables=args.tables, timeout=args.timeout)
+    write_section("alerting", found)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="benchmark")
@@ -76,6 +83,13 @@ def parser() -> argparse.ArgumentParser:
     viewing.add_argument("--log-rows", type=int, default=1_000_000, help="rows of the publish log (1000000)")
     viewing.add_argument("--rows", type=int, default=1_000_000, help="rows of the curated table (1000000)")
     viewing.set_defaults(action=views)
+
+    paging = commands.add_parser("alerting", help="from a deadline to its page, and what the watch costs")
+    paging.add_argument("--windows", type=int, default=24, help="deadlines of each kind (24)")
+    paging.add_argument("--tenants", type=int, default=250, help="tenant files the watch looks at (250)")
+    paging.add_argument("--tables", type=int, default=20, help="tables of each tenant (20)")
+    paging.add_argument("--timeout", type=float, default=1_800, help="seconds to wait for their DAGs (1800)")
+    paging.set_defaults(action=alerting)
     return top
 
 

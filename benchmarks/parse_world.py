@@ -72,10 +72,10 @@ def make_project(root: Path, names: list[str], tables: list[str]) -> None:
             contract.replace("element: orders.", f"element: {table}.")
         )
     for name in names:
-        (root / "config" / "tenants" / f"{name}.yaml").write_text(_tenant(name, tables))
+        (root / "config" / "tenants" / f"{name}.yaml").write_text(tenant_text(name, tables))
 
 
-def _tenant(name: str, tables: list[str]) -> str:
+def tenant_text(name: str, tables: list[str]) -> str:
     listed = {table: {"contract": f"{table}@1"} for table in tables}
     said = {
         "tenant": name, "name": f"Tenant {name}", "group": "retail", "tier": "gold", "time_zone": "Europe/Berlin",

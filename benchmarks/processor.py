@@ -26,8 +26,8 @@ def section(tenants: int, tables: int, timeout: float) -> str:
     """Measure and tell. Raises ContenderError when DAGs are missing after `timeout` seconds."""
     with tempfile.TemporaryDirectory() as folder:
         airflow = _airflow(Path(folder), tenants, tables)
-        with _processor(airflow) as processor:
-            first, last = _until_visible(airflow.database, tenants * tables, timeout)
+        with processor_of(airflow) as processor:
+            first, last = until_visible(airflow.database, tenants * tables, timeout)
             cpu, peak = _cost(processor)
             edits = [_edit(airflow, f"t{tenants - 1:03}", number, timeout) for number in range(EDITS)]
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def _airflow(root: Path, tenants: int, tables: int) -> Airflow:
 
 
 @contextmanager
-def _processor(airflow: Airflow) -> Iterator[Component]:
+def processor_of(airflow: Airflow) -> Iterator[Component]:
     processor = Component("dag-processor", airflow.home)
     processor.start(airflow.env())
     try:
@@ -89,7 +89,7 @@ def _processor(airflow: Airflow) -> Iterator[Component]:
         processor.stop(10)
 
 
-def _until_visible(database: Path, dags: int, timeout: float) -> tuple[float, float]:
+def until_visible(database: Path, dags: int, timeout: float) -> tuple[float, float]:
     """Seconds from now until the first and until the last DAG stands in the database as a scheduler reads it."""
     started = time.monotonic()
     _wait(lambda: _visible(database) > 0, timeout, "the first DAG")

@@ -1,6 +1,7 @@
 """The phone of whoever is on call: an incoming webhook as Slack has them, and what it was sent."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,14 @@ class OnCall:
 
     def messages(self) -> list[str]:
         """The texts it was sent, oldest first, as a person reads them."""
+        return [text for _, text in self.received()]
+
+    def received(self) -> list[tuple[datetime, str]]:
+        """The same with when each came (UTC)."""
         file = messages_file(self.run_dir)
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        return [str(json.loads(line)["text"]) for line in lines]
+        said = map(json.loads, lines)
+        return [(datetime.fromisoformat(each["at"]), str(each["text"])) for each in said]
 
 
 def messages_file(run_dir: Path) -> Path:

@@ -150,9 +150,10 @@ class SqlServer:
         self._post("declare", database=database, schema=schema, table=name, what=what)
 
     def fault(self, kind: str, **args: Any) -> None:
-        """Plan a failure: cut, stall, deadlock, snapshot_off, refuse_login or refuse_connections.
+        """Plan a failure: cut, stall, short, deadlock, snapshot_off, refuse_login or refuse_connections.
 
-        times (1; None for ever), login, table and database narrow it; after_rows and seconds shape cut and stall.
+        times (1; None for ever), login, table and database narrow it; after_rows and seconds shape cut, stall and
+        short (a result that ends there as if it were complete).
         snapshot_off lasts until clear_faults().
         """
         self._post("fault", kind=kind, **args)

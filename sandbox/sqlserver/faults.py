@@ -4,7 +4,8 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-KINDS: Final = frozenset({"cut", "stall", "deadlock", "snapshot_off", "refuse_login", "refuse_connections"})
+# `short`: a result ends behind `after_rows` rows as if that were all of it
+KINDS: Final = frozenset({"cut", "stall", "short", "deadlock", "snapshot_off", "refuse_login", "refuse_connections"})
 
 
 @dataclass(slots=True)

@@ -336,7 +336,10 @@ class Session:
         output.write(column_metadata(query.columns))
         count = 0
         for batch in self._batches(query):
-            count += self._send(batch, query, tables, count, output)
+            kept = self._shortened(batch, tables, count)
+            count += self._send(kept, query, tables, count, output)
+            if kept.num_rows < batch.num_rows:
+                break
         output.end_statement(COUNTED, SELECT, count)
 
     def _batches(self, query: Query) -> Iterator[pa.RecordBatch]:
@@ -365,6 +368,13 @@ class Session:
     def _fault(self, kind: str, tables: list[Table]) -> Fault | None:
         names = [table.name.lower() for table in tables]
         return self._server.faults.find(kind, login=self.login, database=self.database, tables=names)
+
+    def _shortened(self, batch: pa.RecordBatch, tables: list[Table], before: int) -> pa.RecordBatch:
+        """The batch up to the row behind which the result is to end."""
+        fault = self._fault("short", tables) if tables else None
+        if fault and before <= fault.after_rows < before + batch.num_rows and self._server.faults.strike(fault):
+            return batch.slice(0, fault.after_rows - before)
+        return batch
 
     def _break(self, data: Bytes, ends: Ints, tables: list[Table], before: int, output: Output) -> int:
         """Stall or cut if their row is in this batch; returns how many of its bytes went out before that."""

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.measure import ContenderError
-from benchmarks.processor import _airflow, _edit, _processor, _until_visible, _visible
+from benchmarks.processor import _airflow, _edit, _visible, processor_of, until_visible
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(240)]
 
@@ -11,12 +11,12 @@ pytestmark = [pytest.mark.airflow, pytest.mark.timeout(240)]
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory):
     made = _airflow(tmp_path_factory.mktemp("processor"), tenants=2, tables=2)
-    with _processor(made):
+    with processor_of(made):
         yield made
 
 
 def test_all_dags_become_visible_and_an_edit_is_seen(airflow):
-    first, last = _until_visible(airflow.database, 4, timeout=120)
+    first, last = until_visible(airflow.database, 4, timeout=120)
 
     assert 0 < first <= last
     assert _visible(airflow.database) == 4
@@ -25,4 +25,4 @@ def test_all_dags_become_visible_and_an_edit_is_seen(airflow):
 
 def test_dags_that_never_come_are_an_error(airflow):
     with pytest.raises(ContenderError, match="all 99 DAGs"):
-        _until_visible(airflow.database, 99, timeout=0.5)
+        until_visible(airflow.database, 99, timeout=0.5)

@@ -17,6 +17,7 @@ from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from tenantdags.dag import alerts
 from tenantdags.dag.loader import tenant_dags
 
 
@@ -44,8 +45,13 @@ def environment(changes: dict[str, str | None]) -> dict[str, Any]:
     return {}
 
 
+def sweep(connection: str, container: str, at: str) -> dict[str, Any]:
+    """What the watch does for alerts at each look, as if it were that instant."""
+    return {"told": alerts.sweep(connection, container, datetime.fromisoformat(at)).told}
+
+
 def serve(commands: TextIO, answers: TextIO) -> None:
-    known: dict[str, Callable[..., dict[str, Any]]] = {"run": run, "environment": environment}
+    known: dict[str, Callable[..., dict[str, Any]]] = {"run": run, "environment": environment, "sweep": sweep}
     for line in commands:
         command = json.loads(line)
         answer = known[command.pop("do")](**command)

@@ -46,7 +46,7 @@ def expected(rig: Rig, cell: Cell, outcome: Outcome, step: str, kind: str) -> An
     yield f"Failed: {step}, try 1"
     yield f"Tenant: {plan.tenant_name} ({plan.tenant}), {plan.tier}"
     seen = outcome.summary["readers"]
-    unknown = "nothing" if outcome.summary["written"] else "unknown"
+    unknown = "nothing" if _is_known(rig, cell, outcome) else "unknown"
     yield "Readers see: " + (f"gen {seen['generation']} ({seen['rows']} rows) still visible" if seen else unknown)
     where = REACH[REACHES.get(kind, "table")]
     yield f"Not affected: {where.format(tenant=plan.tenant, source=plan.source.connection)}"
@@ -58,6 +58,11 @@ def expected(rig: Rig, cell: Cell, outcome: Outcome, step: str, kind: str) -> An
         yield f"QA: {outcome.summary['page']}"
     yield f"Runbook: docs/runbooks/{kind.partition('.')[0] if kind.startswith('quality.') else kind}.md"
     yield f"Table: docs/runbooks/{cell.table}.md"
+
+
+def _is_known(rig: Rig, cell: Cell, outcome: Outcome) -> bool:
+    """Whether landing could be asked what readers see."""
+    return bool(outcome.summary["written"]) and rig.recount.summaries(cell)[-1]["readers_unknown"] is None
 
 
 def _what(rig: Rig, outcome: Outcome, cell: Cell, step: str, kind: str) -> Any:

@@ -77,6 +77,10 @@ class Runner:
         answer = self._ask(do="run", root=str(self.project), dag_id=dag_id, logical_date=noon.isoformat())
         return Outcome(**answer, log=self.log_file.read_bytes()[at:].decode(errors="replace"))
 
+    def sweep(self, at: datetime) -> int:
+        """How many messages the watch sends at its look of that instant, digests included."""
+        return int(self._ask(do="sweep", connection="adls_landing", container="landing", at=at.isoformat())["told"])
+
     @contextmanager
     def environment(self, **changes: str | None) -> Iterator[None]:
         """Variables of the runner's process for a while; None removes one."""

@@ -161,7 +161,7 @@ def test_a_published_file_that_nobody_can_read(rig: Rig, runner: Runner) -> None
     assert (outcome.state, outcome.states) == ("failed", red_at("extract"))
     assert_told(rig, cell, outcome, "error")
     assert outcome.errors["extract"]["kind"] == "landing.conflict"
-    assert f"TICKET {cell} landing.conflict" in rig.receiver.requests[0].json["subject"]
+    assert_told_once(rig, cell, outcome, "extract", "landing.conflict")
 
 
 def test_an_upload_that_stutters_arrives(rig: Rig, runner: Runner) -> None:

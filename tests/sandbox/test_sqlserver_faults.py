@@ -65,6 +65,15 @@ def test_a_cut_waits_for_the_table_it_is_meant_for(many):
     assert len(ask(many, SQL)) == ROWS
 
 
+@pytest.mark.parametrize("after_rows", [0, 1, 25_000])
+def test_a_short_result_ends_as_if_it_were_complete(many, after_rows):
+    many.fault("short", after_rows=after_rows)
+
+    with with_mssql_python(many) as connection:
+        assert streamed(connection, []) == after_rows
+        assert streamed(connection, []) == ROWS
+
+
 def test_a_fault_strikes_as_often_as_asked(many):
     many.fault("deadlock", times=2, table="Many")
 
