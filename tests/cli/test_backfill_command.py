@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tenantdags.cli import backfill as command
 from tenantdags.cli.main import app
-from tenantdags.model.errors import AirflowUnreachable, DatabricksSubmit
+from tenantdags.model.errors import AirflowBusy, AirflowUnreachable, DatabricksSubmit
 from tenantdags.steps import publish_log
 from tenantdags.steps.airflow_answers import TaskInstance
 from tenantdags.steps.publish_log import LogRow
@@ -131,6 +131,29 @@ def test_with_yes_it_makes_one_backfill_and_follows_it(project, airflow, monkeyp
     ]
     assert body["dag_run_conf"]["tenantdags"]["reason"] == "rates were wrong"
     assert (body["max_active_runs"], body["reprocess_behavior"], body["run_backwards"]) == (2, "none", False)
+
+
+def test_an_airflow_whose_database_is_locked_is_asked_again(project, airflow, monkeypatch):
+    answers = iter([AirflowBusy("http://airflow", "503 Database is locked.", "Ask again.")] * 4)
+    make = airflow.create_backfill
+
+    def busy(*args, **body):
+        for error in answers:
+            raise error
+        return make(*args, **body)
+
+    monkeypatch.setattr(airflow, "create_backfill", busy)
+    words = (*ORDERS, "-s", "2026-11-01", "-e", "2026-11-01", "--yes", "--no-wait")
+
+    assert say(project, *words)[0] == 0
+    assert len(airflow.asked) == 1
+
+    airflow.end("success")
+    airflow.cancel_backfill(1)
+    answers = iter([AirflowBusy("http://airflow", "503 Database is locked.", "Ask again.")] * 5)
+    code, said = say(project, *words, "--reset-dagruns")
+    assert (code, len(airflow.asked)) == (1, 1)
+    assert said.endswith("Airflow at http://airflow: 503 Database is locked. Remedy: Ask again.\n")
 
 
 def test_the_tables_of_a_tenant_go_one_after_the_other(project, airflow, monkeypatch):
@@ -276,6 +299,33 @@ def test_a_running_backfill_of_the_table_is_refused_and_one_of_the_tenant_counts
     assert other == (
         "acme__order_lines: config.invalid: backfill 1 of acme__orders may run 2 of the 2 windows that backfills of "
         "acme run at once. Remedy: Wait for its end.\nnothing was made\n"
+    )
+
+
+def test_a_backfill_whose_runs_have_ended_is_waited_for(project, airflow, monkeypatch):
+    say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-02", "--yes", "--no-wait")
+    airflow.end("success", "success")
+    monkeypatch.setattr(SLEEP, lambda _: airflow.cancel_backfill(1))
+
+    code, said = say(project, *ORDERS, "-s", "2026-11-03", "-e", "2026-11-03", "--yes", "--no-wait")
+
+    assert code == 0, said
+    assert "  waits first until Airflow has closed backfill 1, whose runs have ended\n" in said
+    assert "acme__orders: backfill 2 made\n" in said
+
+
+def test_a_backfill_that_no_scheduler_closes_is_not_waited_for_without_end(project, airflow, monkeypatch):
+    say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-01", "--yes", "--no-wait")
+    airflow.end("failed")
+    slept: list[float] = []
+    monkeypatch.setattr(SLEEP, slept.append)
+
+    code, said = say(project, *ORDERS, "-s", "2026-11-03", "-e", "2026-11-03", "--yes", "--no-wait")
+
+    assert (code, sum(slept), len(airflow.asked)) == (1, 150, 1)
+    assert said.endswith(
+        "backfill 1 has no run left, but Airflow has not closed it within 150 s. "
+        "Remedy: Look whether the scheduler runs, or say `tenantdags backfill cancel 1 --yes`.\n"
     )
 
 

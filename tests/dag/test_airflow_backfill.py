@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from airflow.serialization.serialized_objects import DagSerialization, LazyDeser
 from airflow.utils.db import add_default_pool_if_not_exists, synchronize_log_template
 from airflow.utils.session import create_session
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from tenantdags.dag import airflow_backfill, airflow_cli
 from tenantdags.dag.factory import build_dag
@@ -107,7 +109,7 @@ def windows(dag_id: str = "acme__orders") -> list[str]:
         return [str(window_at(start, "day", "Europe/Berlin")) for start in starts]
 
 
-def end_runs(*states: str) -> None:
+def end_runs(*states: str, closed: bool = True) -> None:
     """The runs end with these states, in the order of their windows."""
     with create_session() as session:
         runs = session.scalars(select(DagRun).order_by(DagRun.logical_date)).all()
@@ -117,7 +119,8 @@ def end_runs(*states: str) -> None:
                 datetime(2026, 11, 24, tzinfo=UTC),
                 datetime(2026, 11, 24, 0, 0, 12, tzinfo=UTC),
             )
-        session.execute(update(Backfill).values(completed_at=MIDNIGHT))
+        if closed:
+            session.execute(update(Backfill).values(completed_at=MIDNIGHT))
 
 
 def test_both_dates_are_included_in_the_tenants_zone(capsys):
@@ -327,6 +330,59 @@ def test_a_running_backfill_and_a_live_window_are_refused():
         "Remedy: Wait for it, or leave it out.",
         "nothing was made",
     ]
+
+
+def test_a_backfill_whose_runs_have_ended_is_waited_for(capsys, monkeypatch):
+    run("-s", "2026-11-01", "-e", "2026-11-01", "acme__orders", "--no-wait")
+    end_runs("success", closed=False)
+    monkeypatch.setattr(SLEEP, lambda _: end_runs("success"))
+    run("-s", "2026-11-02", "-e", "2026-11-03", "acme__orders", "--no-wait")
+
+    one, two = backfills()
+    assert windows() == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    assert (
+        f"\n  waits first until Airflow has closed backfill {one.id}, whose runs have ended\n"
+        f"acme__orders: backfill {two.id} made\n"
+    ) in printed(capsys)
+
+
+def test_a_backfill_that_no_scheduler_closes_is_not_waited_for_without_end(monkeypatch):
+    run("-s", "2026-11-01", "-e", "2026-11-01", "acme__orders", "--no-wait")
+    end_runs("success", closed=False)
+    slept: list[float] = []
+    monkeypatch.setattr(SLEEP, slept.append)
+    (one,) = backfills()
+
+    with pytest.raises(SystemExit) as ended:
+        run("-s", "2026-11-02", "-e", "2026-11-03", "acme__orders", "--no-wait")
+
+    assert ended.value.code == (
+        f"acme__orders: config.invalid: backfill {one.id} has no run left, but Airflow has not closed it within 150 s. "
+        f"Remedy: Look whether the scheduler runs, or say `tenantdags backfill cancel {one.id} --yes`."
+    )
+    assert sum(slept) == 150
+
+
+def test_a_locked_database_is_asked_again_some_times(monkeypatch):
+    locked = OperationalError("INSERT INTO backfill …", {}, sqlite3.OperationalError("database is locked"))
+    errors, make = iter([locked] * 4), airflow_backfill._create_backfill
+
+    def busy(**wanted):
+        for error in errors:
+            raise error
+        return make(**wanted)
+
+    monkeypatch.setattr(SLEEP, lambda _: None)
+    monkeypatch.setattr(airflow_backfill, "_create_backfill", busy)
+    run("-s", "2026-11-01", "-e", "2026-11-01", "acme__orders", "--no-wait")
+    end_runs("success")
+    errors = iter([locked] * 5)
+
+    with pytest.raises(SystemExit) as ended:
+        run("-s", "2026-11-02", "-e", "2026-11-02", "acme__orders", "--no-wait")
+
+    assert ended.value.code == "acme__orders: Airflow refused the backfill: database is locked"
+    assert windows() == ["2026-11-01"]
 
 
 def test_with_one_reason_against_one_dag_none_is_backfilled(capsys):

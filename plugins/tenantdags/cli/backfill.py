@@ -259,15 +259,23 @@ def _run(
     api: AirflowApi,
 ) -> int:  # fmt: skip
     """The number of windows that failed."""
-    from tenantdags.steps.backfill import follow, make
+    from tenantdags.steps.backfill import follow, make, wait_for_closing
 
-    made = make(each, request, at_once or plan.backfill.max_active_runs, backwards, api)
+    def closed() -> bool:
+        number = each.target.closing
+        return number is None or api.backfill(number).completed_at is not None
+
+    def pause() -> None:
+        time.sleep(LOOK_AGAIN)
+
+    wait_for_closing(each.target, closed, pause, LOOK_AGAIN)
+    made = make(each, request, at_once or plan.backfill.max_active_runs, backwards, api, pause)
     typer.echo(f"{plan.dag_id}: backfill {made.id} made")
     if no_wait:
         typer.echo("not waiting; `tenantdags backfill status` tells how far it is")
         return 0
     try:
-        failed = follow(made, each, api, typer.echo, lambda: time.sleep(LOOK_AGAIN))
+        failed = follow(made, each, api, typer.echo, pause)
     except KeyboardInterrupt:
         typer.echo("\nstopped waiting; the backfill goes on, and the same command takes up what it has not made yet")
         raise typer.Exit(1) from None

@@ -27,8 +27,10 @@ from airflow.utils.cli import action_cli
 from airflow.utils.platform import getuser
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 from airflow.utils.session import create_session
+from airflow.utils.sqlalchemy import is_lock_not_available_error
 from sqlalchemy import and_, select
 from sqlalchemy.exc import OperationalError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from tenantdags.dag.run import SUMMARISE, SUMMARY
 from tenantdags.dag.timetable import TenantTimetable
@@ -46,6 +48,7 @@ from tenantdags.model.backfill import (
 )
 from tenantdags.model.errors import WindowRefused
 from tenantdags.model.fields import suggestion
+from tenantdags.steps.backfill import TRIES, wait_for_closing
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -163,7 +166,12 @@ def _target(session: Session, dag_id: str) -> Target | None:
     timetable = stored.timetable if stored else None
     if not stored or not model or not isinstance(timetable, TenantTimetable) or stored.start_date is None:
         return None
-    running = select(AirflowBackfill.id).where(AirflowBackfill.dag_id == dag_id, AirflowBackfill.completed_at.is_(None))
+    unfinished = session.scalar(
+        select(AirflowBackfill.id)
+        .where(AirflowBackfill.dag_id == dag_id, AirflowBackfill.completed_at.is_(None))
+        .limit(1)
+    )
+    ended = unfinished is not None and _has_ended(session, unfinished)
     columns = select(DagRun.logical_date, DagRun.data_interval_start, DagRun.state).where(DagRun.dag_id == dag_id)
     runs = session.execute(columns).all()
     return Target(
@@ -174,10 +182,17 @@ def _target(session: Session, dag_id: str) -> Target | None:
         snapshot=timetable.observe_within is not None,
         paused=bool(model.is_paused),
         next_start=_utc(model.next_dagrun),
-        running=session.scalar(running.limit(1)),
+        running=None if ended else unfinished,
+        closing=unfinished if ended else None,
         runs={at: str(state) for logical_date, _, state in runs if (at := _utc(logical_date))},
         live=frozenset(at for _, start, state in runs if state not in ENDED and (at := _utc(start))),
     )
+
+
+def _has_ended(session: Session, backfill_id: int) -> bool:
+    """As the scheduler judges before it closes one. One without runs is still being made."""
+    states = session.scalars(select(DagRun.state).where(DagRun.backfill_id == backfill_id)).all()
+    return bool(states) and all(state in ENDED for state in states)
 
 
 def _utc(instant: datetime | None) -> datetime | None:
@@ -227,12 +242,28 @@ def _make_all(args: Namespace, decided: Sequence[Backfill], request: Request) ->
             said = error.orig if isinstance(error, OperationalError) else error  # without the statement
             done = f"; made before it: {', '.join(map(str, made))}" if made else ""
             raise SystemExit(f"{each.target.dag_id}: Airflow refused the backfill: {said}{done}") from None
+        except WindowRefused as error:
+            raise SystemExit(str(error)) from None
+        except KeyboardInterrupt:
+            raise SystemExit(f"\n{each.target.dag_id}: stopped waiting; it is not made") from None
         print(f"{each.target.dag_id}: backfill {list(made)[-1]} made")
     return made
 
 
+def _is_closed(target: Target) -> bool:
+    with create_session() as session:
+        found = session.get(AirflowBackfill, target.closing)
+        return found is None or found.completed_at is not None
+
+
 def _make(args: Namespace, each: Backfill, request: Request) -> int:
-    found = _create_backfill(
+    wait_for_closing(each.target, lambda: _is_closed(each.target), lambda: time.sleep(LOOK_AGAIN), LOOK_AGAIN)
+    tries = Retrying(
+        retry=retry_if_exception(_is_locked), stop=stop_after_attempt(TRIES), sleep=lambda _: time.sleep(LOOK_AGAIN),
+        reraise=True,
+    )  # fmt: skip
+    found = tries(
+        _create_backfill,
         dag_id=each.target.dag_id,
         from_date=each.first,
         to_date=each.last,
@@ -244,6 +275,11 @@ def _make(args: Namespace, each: Backfill, request: Request) -> int:
         run_on_latest_version=True,
     )
     return found.id
+
+
+def _is_locked(error: BaseException) -> bool:
+    """Airflow has then taken back what it made."""
+    return isinstance(error, OperationalError) and is_lock_not_available_error(error)
 
 
 def _wait(made: Mapping[int, Backfill]) -> bool:

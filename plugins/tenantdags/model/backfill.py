@@ -18,6 +18,7 @@ Again = Literal["none", "failed", "completed"]  # which windows that were run al
 
 BULK = "tenantdags_bulk"  # the DAG that loads many windows at once
 CONF = "tenantdags"  # the key of ours in a run's conf
+CLOSES_WITHIN = 150  # seconds; the scheduler looks every 30 for backfills whose runs have ended
 _LONGEST = 500  # characters of a reason
 
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -42,6 +43,7 @@ class Target:
     paused: bool = False
     next_start: datetime | None = None
     running: int | None = None  # the id of a backfill of this DAG that has not ended
+    closing: int | None = None  # or of one whose runs have ended, which Airflow's scheduler has yet to mark as complete
     runs: Mapping[datetime, str] = field(default_factory=dict)
     live: frozenset[datetime] = frozenset()
 
@@ -232,6 +234,13 @@ def _ahead(backfill: Backfill, while_paused: bool, published: frozenset[datetime
         yield f"the scheduler has come to {at} and runs it, and what follows, by itself.", remedy
 
 
+def not_closed(target: Target) -> WindowRefused:
+    """Of one that was waited for in vain."""
+    what = f"backfill {target.closing} has no run left, but Airflow has not closed it within {CLOSES_WITHIN} s."
+    remedy = f"Look whether the scheduler runs, or say `tenantdags backfill cancel {target.closing} --yes`."
+    return WindowRefused(target.dag_id, what, remedy)
+
+
 def to_lines(backfill: Backfill, at_once: int, backwards: bool = False, listed: bool = False) -> list[str]:
     """What will be made of it, for people."""
     target, made = backfill.target, backfill.made
@@ -239,6 +248,8 @@ def to_lines(backfill: Backfill, at_once: int, backwards: bool = False, listed: 
     counted = f"{len(made)} window{'' if len(made) == 1 else 's'}"
     lines = [f"{target.dag_id}: {counted}, {_span(backfill.windows)} of {target.zone}, {at_once} at once, {order}"]
     lines.append(f"  from {backfill.first:%Y-%m-%dT%H:%M:%SZ} to {backfill.last:%Y-%m-%dT%H:%M:%SZ}")
+    if target.closing is not None:
+        lines.append(f"  waits first until Airflow has closed backfill {target.closing}, whose runs have ended")
     if backfill.kept:
         lines.append(f"  left as they are, for they were run already: {_listed(list(backfill.kept))}")
     if listed:

@@ -10,7 +10,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
 
-from tenantdags.model.backfill import BULK, Backfill, Bound, Request, Target, bounds, windows_between
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+from tenantdags.model.backfill import (
+    BULK,
+    CLOSES_WITHIN,
+    Backfill,
+    Bound,
+    Request,
+    Target,
+    bounds,
+    not_closed,
+    windows_between,
+)
 from tenantdags.model.errors import AirflowBusy, AirflowNotFound, AirflowUnreachable, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.pools import of_backfills
@@ -21,6 +33,7 @@ from tenantdags.steps.airflow_api import ANY, BACKFILL, AirflowApi
 from tenantdags.steps.statements import Statements
 
 LIVE = ("queued", "running")
+TRIES = 5  # of making one, while Airflow's database is locked
 LOOKED_AT = 100  # the newest tasks that say how long an extract takes
 EXTRACT, SUMMARISE, SUMMARY = "extract", "summarise", "summary"
 
@@ -78,7 +91,8 @@ def target_of(plan: TablePlan, first: Bound, last: Bound, api: AirflowApi) -> Ta
         windows = windows_between(first, last, schedule.every, schedule.time_zone)
     except ValueError:
         windows = ()  # whoever decides says it
-    running = [each.id for each in api.backfills(plan.dag_id) if each.completed_at is None]
+    unfinished = next((each for each in api.backfills(plan.dag_id) if each.completed_at is None), None)
+    ended = unfinished is not None and _has_ended(api, unfinished)
     return Target(
         dag_id=plan.dag_id,
         every=schedule.every,
@@ -87,10 +101,17 @@ def target_of(plan: TablePlan, first: Bound, last: Bound, api: AirflowApi) -> Ta
         snapshot=plan.contract.mode != "event",
         paused=dag.paused,
         next_start=dag.next_start,
-        running=running[0] if running else None,
+        running=unfinished.id if unfinished and not ended else None,
+        closing=unfinished.id if unfinished and ended else None,
         runs=_states(api, plan.dag_id, windows),
         live=_live(api, plan),
     )
+
+
+def _has_ended(api: AirflowApi, backfill: answers.Backfill) -> bool:
+    """One without runs is still being made."""
+    runs = runs_of(api, backfill)
+    return bool(runs) and all(run.finished for run in runs)
 
 
 def _states(api: AirflowApi, dag_id: str, windows: Sequence[Window]) -> dict[datetime, str]:
@@ -263,11 +284,29 @@ def _chunk_ended(run: answers.DagRun, api: AirflowApi) -> str:
     return f"{span} {run.state} in {spent.total_seconds():.0f} s: {said}"
 
 
-def make(backfill: Backfill, request: Request, at_once: int, backwards: bool, api: AirflowApi) -> answers.Backfill:
-    """Raises AirflowConflict when somebody was faster."""
-    return api.create_backfill(
-        backfill.target.dag_id, backfill.first, backfill.last, max_active_runs=at_once, run_backwards=backwards,
-        reprocess_behavior=backfill.again, dag_run_conf=request.to_conf(),
+def wait_for_closing(target: Target, closed: Callable[[], bool], pause: Callable[[], None], seconds: float) -> None:
+    """Airflow takes a next backfill of the DAG only then. `seconds` lasts a pause. Raises WindowRefused."""
+    if target.closing is None:
+        return
+    for _ in range(int(CLOSES_WITHIN / seconds)):
+        if closed():
+            return
+        pause()
+    raise not_closed(target)
+
+
+def make(
+    backfill: Backfill, request: Request, at_once: int, backwards: bool, api: AirflowApi, pause: Callable[[], None]
+) -> answers.Backfill:
+    """Asks a busy Airflow again: it takes one backfill per DAG, so never two. Raises AirflowConflict when somebody was
+    faster, AirflowBusy when it stays so."""
+    tries = Retrying(
+        retry=retry_if_exception_type(AirflowBusy), stop=stop_after_attempt(TRIES), sleep=lambda _: pause(),
+        reraise=True,
+    )  # fmt: skip
+    return tries(
+        api.create_backfill, backfill.target.dag_id, backfill.first, backfill.last, max_active_runs=at_once,
+        run_backwards=backwards, reprocess_behavior=backfill.again, dag_run_conf=request.to_conf(),
     )  # fmt: skip
 
 
