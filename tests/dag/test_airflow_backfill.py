@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 from airflow.cli.cli_parser import ALL_COMMANDS_DICT, get_parser
 from airflow.dag_processing.collection import update_dag_parsing_results_in_db
-from airflow.models.backfill import Backfill, BackfillDagRun
+from airflow.models.backfill import Backfill, BackfillDagRun, _create_backfill
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
@@ -365,12 +365,12 @@ def test_a_backfill_that_no_scheduler_closes_is_not_waited_for_without_end(monke
 
 def test_a_locked_database_is_asked_again_some_times(monkeypatch):
     locked = OperationalError("INSERT INTO backfill …", {}, sqlite3.OperationalError("database is locked"))
-    errors, make = iter([locked] * 4), airflow_backfill._create_backfill
+    errors = iter([locked] * 4)
 
     def busy(**wanted):
         for error in errors:
             raise error
-        return make(**wanted)
+        return _create_backfill(**wanted)
 
     monkeypatch.setattr(SLEEP, lambda _: None)
     monkeypatch.setattr(airflow_backfill, "_create_backfill", busy)
