@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.airflow_api import FINISHED
+from sandbox.airflow_api import FINISHED, AirflowApi
 from tests.e2e.rig import Rig, wait_until
+from tests.e2e.test_scheduler import start_of
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 WATCH = "tenantdags_watch"
 
 
+def looks(api: AirflowApi) -> set[str]:
+    return {run["dag_run_id"] for run in api.runs(WATCH) if run["state"] == "success"}
+
+
 def test_the_dag_looks_and_leaves_a_heartbeat(rig: Rig) -> None:
     api = rig.airflow.api
+    before = looks(api)
     api.set_paused(WATCH, False)
     try:
-        wait_until(lambda: any(run["state"] == "success" for run in api.runs(WATCH)), 150, "a look by the DAG")
+        wait_until(lambda: looks(api) - before, 150, "a look by the DAG")
     finally:
         api.set_paused(WATCH, True)
-    run = next(run for run in api.runs(WATCH) if run["state"] == "success")
+    (run_id, *_) = looks(api) - before
 
-    assert "1 tables, " in api.log(WATCH, run["dag_run_id"], "look")
+    assert "1 tables, " in api.log(WATCH, run_id, "look")
     assert rig.tenantdags(rig.airflow.project, "watch", "--heartbeat-age").startswith("the last look was ")
 
 
@@ -48,7 +54,7 @@ def test_what_on_call_types_works_on_a_real_airflow(rig: Rig) -> None:
     assert "nothing was changed; `tenantdags retry" in asked
 
     said = rig.tenantdags(rig.airflow.project, "retry", *words, "--from", "check_load", "--yes")
-    run_id = next(r["dag_run_id"] for r in api.runs(dag_id) if r["data_interval_start"][:10] <= words[2])
+    run_id = next(r["dag_run_id"] for r in api.runs(dag_id) if start_of(r) == cell.bounds[0])
     assert "done: 3 tasks were cleared" in said
     assert api.wait_for_run(dag_id, run_id) == "success"
     assert "admin cleared tasks" in rig.tenantdags(rig.airflow.project, "explain", *words)

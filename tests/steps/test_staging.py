@@ -14,7 +14,7 @@ import pytest
 from tenantdags.model.errors import StagingUnavailable
 from tenantdags.model.window import day_window
 from tenantdags.steps.manifest import DriftLine, Manifest, SourceDrift, StreamCheck, SumTotal, Totals
-from tenantdags.steps.parts import ROW_GROUP_ROWS, PartWriter
+from tenantdags.steps.parts import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PartWriter
 from tenantdags.steps.staging import Staging, open_staging
 from tests.steps.tsql_golden import example
 
@@ -182,6 +182,19 @@ def test_parts_roll_over_by_bytes(tmp_path):
         writer.write(batch(n * ROW_GROUP_ROWS, ROW_GROUP_ROWS))
 
     assert [p.rows for p in writer.finish()] == [ROW_GROUP_ROWS] * 3
+
+
+def test_wide_rows_are_written_before_they_fill_the_memory(tmp_path):
+    schema = pa.schema([pa.field("note", pa.string())])
+    wide = pa.RecordBatch.from_arrays([pa.array(["x" * (ROW_GROUP_BYTES // 4)])], schema=schema)
+    writer = PartWriter(tmp_path, schema)
+    for _ in range(10):
+        writer.write(wide)
+
+    [part] = writer.finish()
+
+    metadata = pq.read_metadata(tmp_path / part.name)
+    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [4, 4, 2]
 
 
 def test_a_parts_hash_and_size_are_those_of_the_file(tmp_path):

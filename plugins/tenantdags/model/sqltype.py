@@ -78,6 +78,16 @@ class SqlType:
     def text(self) -> bool:
         return self.name in ("char", "varchar", "nchar", "nvarchar", "text", "ntext")
 
+    @property
+    def unbounded(self) -> bool:
+        """True where one value may have megabytes."""
+        return self.length == -1 or self.name in ("xml", "text", "ntext", "image")
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Of one value in an ODBC driver's row buffer: text in UTF-16 with its end, the rest at most a struct."""
+        return 2 * self.length + 2 if self.length and self.length > 0 else 20
+
     def __str__(self) -> str:
         return self.tsql
 

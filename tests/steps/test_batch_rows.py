@@ -1,0 +1,25 @@
+"""How many rows the driver fetches at a time: few enough for a small buffer, whatever the table's columns."""
+
+import pytest
+
+from tenantdags.steps.extract import BATCH_BYTES, batch_rows
+from tests.steps.tsql_golden import every_type, example
+
+ORDERS = example("acme", "orders")
+
+
+@pytest.mark.parametrize(
+    ("types", "rows"),
+    [
+        (("bigint", "int", "date"), 20_000),
+        (("bigint", "nvarchar(max)"), 1_000),
+        (("xml",), 1_000),
+        (("nvarchar(4000)",) * 50, BATCH_BYTES // (50 * 8002)),
+    ],
+)
+def test_wide_rows_come_in_smaller_batches(types, rows):
+    assert batch_rows(every_type(ORDERS, types)) == rows
+
+
+def test_a_row_wider_than_the_buffer_is_still_fetched():
+    assert batch_rows(every_type(ORDERS, ("nvarchar(4000)",) * 1_000)) == 1
