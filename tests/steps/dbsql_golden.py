@@ -16,7 +16,7 @@ from tenantdags.model.contract import Check, Contract, Pii
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.sqltype import SqlType
 from tenantdags.steps import dbsql, soda_run
-from tenantdags.steps.reader_views import Shown, create_views, moves, tenants_by_table
+from tenantdags.steps.reader_views import Shown, create_views, moves, seen, tenants_by_table
 from tenantdags.steps.reconcile import families
 from tenantdags.steps.soda_contract import soda_checks, to_yaml, unique_checks
 from tenantdags.steps.statements import Statements
@@ -95,6 +95,8 @@ def _of(plan: TablePlan) -> Iterator[Golden]:
         yield Golden(f"create_{title}_{name}", (VIEW, *WINNERS), sql)
     for title, sql in zip(("view", "history_view"), create_views(plan, two), strict=False):
         yield Golden(f"create_{title}_{name}_of_two_majors", (VIEW, *WINNERS, *MAJORS), sql)
+    counted = ("functions/count.html", "functions/rlike.html")
+    yield Golden(f"seen_{name}", (*SELECT, WINNERS[0], *counted), seen(plan))
     if plan.contract.mode != "snapshot":
         yield Golden(f"keys_elsewhere_{name}", (*SELECT, *WINNERS), dbsql.keys_elsewhere(plan))
     for title, check in _references(plan):

@@ -8,6 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tenantdags.model.contract import Check, Threshold
@@ -72,7 +74,7 @@ def test_a_good_append_passes_every_rule_of_the_plan(tenant, table, lakehouse, a
     if table == "order_lines":
         orders_of(tenant, window, good_rows(plan, window))
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert set(outcomes(report).values()) == {"pass"}
     assert {check.id for check in plan.checks} <= set(outcomes(report))
@@ -100,8 +102,8 @@ def test_a_rule_alone_turns_its_append_red_and_without_it_the_append_passes(tabl
     plan = without(plan_of("acme", table), "order_exists")
     window, manifest, loaded = appended(plan, spoil=spoil)
 
-    found = check_load(plan, window, manifest, loaded, lakehouse.statements())
-    loose = check_load(without(plan, rule), window, manifest, loaded, lakehouse.statements())
+    found = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
+    loose = check_load(without(plan, rule), window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     severity = next(c.severity for c in plan.checks if c.id == rule)
     assert [r.rule for r in found.results if r.outcome != "pass"] == [rule]
@@ -125,7 +127,10 @@ def test_rules_about_values_mean_the_same_in_databricks(kind, arguments, bad, la
     plan = replace(plan, checks=(*plan.checks, check))
     appends = (appended(plan), appended(plan, spoil=setting(sku=bad)))
 
-    reports = [check_load(plan, w, manifest, loaded, lakehouse.statements()) for w, manifest, loaded in appends]
+    reports = [
+        check_load(plan, w, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
+        for w, manifest, loaded in appends
+    ]
 
     assert [outcomes(report)["mine"] for report in reports] == ["pass", "fail"]
     assert [r.rule for r in reports[1].results if r.outcome != "pass"] == ["mine"]
@@ -148,7 +153,7 @@ def test_a_sql_rule_sees_the_append_alone_and_never_passes_unevaluated(query, ou
     appended(plan)
     window, manifest, loaded = appended(plan)
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert {rule: o for rule, o in outcomes(report).items() if o != "pass"} == (
         {} if outcome == "pass" else {"mine": outcome}
@@ -198,7 +203,10 @@ def test_what_a_sql_rule_may_say_measures_the_same_on_both_engines(lakehouse, st
     window, manifest, loaded = appended(plan, spoil=spoil)
 
     staged = {r.rule: r for r in check_extract(plan, window, manifest, staging).results}
-    found = {r.rule: r for r in check_load(plan, window, manifest, loaded, lakehouse.statements()).results}
+    found = {
+        r.rule: r
+        for r in check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements()).results
+    }
 
     values = {i: (staged[f"m{i}"].value, found[f"m{i}"].value) for i in range(len(MEASURES))}
     assert {MEASURES[i]: pair for i, pair in values.items() if Decimal(pair[0]) != Decimal(pair[1])} == {}
@@ -210,9 +218,67 @@ def test_rows_that_got_lost_on_the_way_are_missed(lakehouse, appended):
     plan = plan_of("acme", "orders")
     window, manifest, loaded = appended(plan)
 
-    report = check_load(plan, window, replace(manifest, rows=151), replace(loaded, rows=152), lakehouse.statements())
+    report = check_load(
+        plan,
+        window,
+        replace(manifest, rows=151),
+        replace(loaded, rows=152),
+        lakehouse.landing(plan),
+        lakehouse.statements(),
+    )
 
-    with pytest.raises(ReconcileMismatch, match="source 150, staged 151, loaded 152, appended 150"):
+    with pytest.raises(ReconcileMismatch, match="source 150, staged 151, landed 150, loaded 152, appended 150"):
+        require_open(plan, window, report)
+
+
+def replaced(manifest, path):
+    """Another file of the same size, in place of the first part."""
+    return path, bytes(manifest.parts[0].bytes)
+
+
+def shortened(manifest, path):
+    """A Parquet file that holds fewer rows."""
+    return path, to_parquet(pa.table({"order_id": [1, 2, 3]}))
+
+
+def relabelled(manifest, path):
+    """The same rows, written by somebody else."""
+    table = pa.table({"order_id": list(range(manifest.parts[0].rows))})
+    return path, to_parquet(table)
+
+
+def missing(manifest, path):
+    return path, None
+
+
+def to_parquet(table):
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "wrong", "landed"),
+    [
+        (replaced, "in landing is no Parquet file", 75),
+        (shortened, "in landing is not the file that was staged", 78),
+        (relabelled, "in landing is not the file that was staged", 150),
+        (missing, "is missing in landing", 75),
+    ],
+)
+def test_a_landed_file_that_was_replaced_is_a_mismatch(fault, wrong, landed, lakehouse, appended):
+    plan = replace(plan_of("acme", "orders"), checks=())
+    window, manifest, loaded = appended(plan)
+    path, data = fault(manifest, f"{plan.landing.load_path(window, manifest.load_id)}/part-00000.parquet")
+    container = lakehouse.container(plan)
+    before = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
+    container.delete_blob(path) if data is None else container.upload_blob(path, data, overwrite=True)
+
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
+
+    assert (before.outcome, before.landed, report.landed) == ("pass", 150, landed)
+    said = f"source 150, staged 150, landed {landed}, loaded 150, appended 150"
+    with pytest.raises(ReconcileMismatch, match=f"rows_reconcile: part-00000.parquet {wrong}; {said} "):
         require_open(plan, window, report)
 
 
@@ -222,7 +288,12 @@ def test_without_isolation_a_difference_from_the_source_only_warns(lakehouse, ap
     totals = replace(manifest.totals, rows=151)
 
     report = check_load(
-        plan, window, replace(manifest, reconciled=False, totals=totals), loaded, lakehouse.statements()
+        plan,
+        window,
+        replace(manifest, reconciled=False, totals=totals),
+        loaded,
+        lakehouse.landing(plan),
+        lakehouse.statements(),
     )
 
     assert [(r.rule, r.outcome) for r in report.results if r.outcome != "pass"] == [("rows_reconcile", "warn")]
@@ -236,7 +307,7 @@ def test_a_sum_that_moved_since_the_source_is_found_per_group(lakehouse, appende
 
     window, manifest, loaded = appended(plan, spoil=swap, from_good=True)
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert [(r.rule, r.value) for r in report.results if r.outcome != "pass"] == [
         ("reconcile_amount", "2 of 3 sums of amount appended differ from the source")
@@ -251,20 +322,22 @@ def test_rows_that_bear_another_loads_or_windows_stamps_are_found(lakehouse, app
         manifest, window_start=other.start, window_end=other.end, as_of_date=other.as_of_date, load_id=manifest.load_id
     )
 
-    by_load = check_load(plan, window, replace(manifest, load_id="x"), loaded, lakehouse.statements())
-    by_window = check_load(plan, other, moved, loaded, lakehouse.statements())
+    by_load = check_load(
+        plan, window, replace(manifest, load_id="x"), loaded, lakehouse.landing(plan), lakehouse.statements()
+    )
+    by_window = check_load(plan, other, moved, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     for report in (by_load, by_window):
-        assert [(r.rule, r.value) for r in report.results if r.outcome == "fail"] == [
-            ("tenant_purity", "150 rows with other stamps")
-        ]
+        found = {r.rule: r.value for r in report.results if r.outcome == "fail"}
+        assert found["tenant_purity"] == "150 rows with other stamps"
 
 
 def test_an_append_that_is_not_in_the_table_has_no_rows(lakehouse, appended):
     plan = plan_of("acme", "orders")
     window, manifest, loaded = appended(plan)
 
-    report = check_load(plan, window, manifest, replace(loaded, append_id=str(uuid4())), lakehouse.statements())
+    gone = replace(loaded, append_id=str(uuid4()))
+    report = check_load(plan, window, manifest, gone, lakehouse.landing(plan), lakehouse.statements())
 
     assert outcomes(report)["rows_reconcile"] == "fail"
 
@@ -278,7 +351,7 @@ def test_a_key_that_stands_in_another_published_window_closes_the_gate(table, la
     keys = {name: moved[7][name] for name in plan.contract.keys}
     window, manifest, loaded = appended(plan, spoil=setting(**keys))
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert [r.rule for r in report.results if r.outcome == "fail"] == ["key_in_other_window"]
     with pytest.raises(GateRed, match=f"1 keys also published in {earlier.as_of_date} \\(1\\); clear those windows"):
@@ -299,7 +372,7 @@ def test_keys_of_unpublished_superseded_and_other_tenants_appends_do_not_count(l
     appended(plan, spoil=setting(**key))  # never published
     window, manifest, loaded = appended(plan, spoil=setting(**key))
 
-    assert check_load(plan, window, manifest, loaded, lakehouse.statements()).outcome == "pass"
+    assert check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements()).outcome == "pass"
 
 
 def test_an_empty_load_goes_the_whole_way_and_readers_see_no_row(lakehouse, staging, fresh):
@@ -309,7 +382,7 @@ def test_an_empty_load_goes_the_whole_way_and_readers_see_no_row(lakehouse, stag
     manifest = stage(plan, window, [], staging, load_id="20261122T020000Z-empty1")
     loaded = lakehouse.append(plan, window, manifest, staging)
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
     published = lakehouse.publish(plan, window, manifest, loaded)
 
     assert set(outcomes(report).values()) == {"pass"}
@@ -323,7 +396,7 @@ def test_a_table_that_is_not_as_the_contract_says_closes_the_gate_before_any_rul
     columns = tuple(replace(c, name="more") if c.name == "status" else c for c in plan.contract.columns)
     ahead = replace(plan, contract=replace(plan.contract, columns=columns), checks=plan.checks[:1])
 
-    report = check_load(ahead, window, manifest, loaded, lakehouse.statements())
+    report = check_load(ahead, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert outcomes(report) == {"manifest": "pass", "schema": "fail"}
     assert report.results[1].value == "lacks more STRING"
@@ -336,7 +409,7 @@ def test_a_wrong_token_is_said_with_its_remedy(lakehouse, appended):
     wrong = replace(lakehouse, databricks=_WithToken(lakehouse.databricks, "dapi-wrong"))
 
     with pytest.raises(DatabricksSubmit) as caught:
-        check_load(plan, window, manifest, loaded, wrong.statements())
+        check_load(plan, window, manifest, loaded, lakehouse.landing(plan), wrong.statements())
 
     assert str(caught.value) == (
         f"acme orders {window}: databricks.submit: Databricks refused the token (HTTP 403). Remedy: Put a valid token "
@@ -354,7 +427,7 @@ def test_a_warehouse_that_fails_inside_soda_is_an_error_not_a_pass(lakehouse, ap
     window, manifest, loaded = appended(plan)
     lakehouse.databricks.fault("sql_500", path="soda_filtered", times=20)
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert outcomes(report)["status_required"] == "error"
     assert report.outcome == "error"
@@ -374,8 +447,10 @@ def test_rows_whose_parent_is_not_published_close_the_gate_and_without_the_rule_
     window, manifest, loaded = appended(plan, spoil=spoil)
     orders_of("globex", window, good_rows(plan, window))
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
-    loose = check_load(without(plan, "order_exists"), window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
+    loose = check_load(
+        without(plan, "order_exists"), window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements()
+    )
 
     assert [(r.rule, r.outcome, r.value) for r in report.results if r.outcome != "pass"] == [
         ("order_exists", "fail", "2 rows whose order_id is of no published row")
@@ -392,7 +467,7 @@ def test_of_a_parent_that_has_not_come_so_far_nobody_can_say(severity, outcome, 
     plan = replace(plan, checks=tuple(checks))
     window, manifest, loaded = appended(plan)
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert [(r.rule, r.outcome, r.value) for r in report.results if r.outcome != "pass"] == [
         ("order_exists", outcome,
@@ -469,8 +544,10 @@ def test_a_volume_unlike_its_weekdays_warns_and_without_the_rule_passes(lakehous
             values = {name: (known.get(name), kind) for name, kind in dbsql.LOG}
             lakehouse.statements().execute(dbsql.insert_log(plan), values)
 
-    report = check_load(plan, window, manifest, loaded, lakehouse.statements())
-    loose = check_load(without(plan, "volume_as_usual"), window, manifest, loaded, lakehouse.statements())
+    report = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
+    loose = check_load(
+        without(plan, "volume_as_usual"), window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements()
+    )
 
     weekday = f"{window.as_of_date:%A}s"
     assert [(r.rule, r.outcome, r.said) for r in report.results if r.outcome != "pass"] == [
@@ -489,7 +566,7 @@ def test_freshness_is_measured_to_the_windows_end_by_both_gates(hours, outcome, 
     window, manifest, loaded = appended(plan)  # whose newest row changed 150 s after the window's start
 
     staged = check_extract(plan, window, manifest, staging)
-    found = check_load(plan, window, manifest, loaded, lakehouse.statements())
+    found = check_load(plan, window, manifest, loaded, lakehouse.landing(plan), lakehouse.statements())
 
     assert (outcomes(staged)["fresh"], outcomes(found)["fresh"]) == (outcome, outcome)
     if outcome == "fail":

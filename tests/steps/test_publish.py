@@ -8,7 +8,13 @@ from threading import Barrier
 
 import pytest
 
-from tenantdags.model.errors import DatabricksSubmit, LandingConflict, LandingUnreachable, PublishRefused
+from tenantdags.model.errors import (
+    DatabricksSubmit,
+    LandingConflict,
+    LandingUnreachable,
+    PublishRefused,
+    ReconcileMismatch,
+)
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.publish import publish
 from tenantdags.steps.published import PublishedFile
@@ -106,6 +112,49 @@ def test_a_second_append_of_the_same_load_is_a_new_generation_with_the_same_rows
     assert (published.generation, published.append_id) == (2, other.append_id)
     assert seen(lakehouse, plan, window) == 150
     assert len(generations(lakehouse, plan, window)) == 2
+
+
+def test_rows_that_left_the_table_after_they_were_judged_are_a_mismatch(lakehouse, plan, window, loaded):
+    lakehouse.publish(plan, window, *loaded(FIRST))
+    manifest, append = loaded(SECOND, count=140, base=1)
+    sql = f"DELETE FROM {plan.curated} WHERE _append_id = :a AND order_id % 10 = 1"
+    lakehouse.statements().execute(sql, {"a": (append.append_id, "STRING")})
+
+    with pytest.raises(ReconcileMismatch) as caught:
+        lakehouse.publish(plan, window, manifest, append)
+
+    assert str(caught.value) == (
+        f"acme orders {window}: reconcile.mismatch: published 126 rows: that is what prod.serving.orders shows of "
+        "generation 2, whose append had 140 when it was judged. Remedy: `tenantdags rollback acme orders "
+        f"{window} --reason …` shows readers the version before. Find who changed the table or the view, then clear "
+        "`extract` to load the window again."
+    )
+    assert [g for g, *_ in generations(lakehouse, plan, window)] == [1, 2]  # and the retry counts again
+
+
+def test_a_view_that_hides_rows_is_a_mismatch(lakehouse, shortcut, fresh):
+    plan = plan_of("acme", "orders")
+    plan = replace(plan, contract=replace(plan.contract, table="hidden"))
+    lakehouse.apply(plan)
+    window = fresh(plan)
+    sql = f"CREATE OR REPLACE VIEW {plan.serving} AS SELECT * FROM {plan.curated} WHERE amount < 100"
+    lakehouse.statements().execute(sql)
+
+    with pytest.raises(ReconcileMismatch, match=r"published 99 rows: that is what prod\.serving\.hidden shows"):
+        shortcut.window(plan, window, 150, FIRST)
+
+
+def test_a_major_that_runs_beside_is_counted_in_its_table(lakehouse, shortcut, fresh):
+    plan = plan_of("acme", "orders")
+    plan = replace(plan, contract=replace(plan.contract, table="twofold"))
+    beside = plan.under(replace(plan.contract, major=2))
+    lakehouse.apply(plan, replace(beside, table="twofold_v2"))
+    window = fresh(plan)
+    shortcut.window(plan, window, 150, FIRST)
+
+    *_, published = shortcut.window(beside, window, 140, SECOND)
+
+    assert (published.rows, dict(lakehouse.visible(plan))) == (140, {str(window.as_of_date): 150})
 
 
 def test_killed_before_the_log_row_the_next_attempt_adds_it_and_no_generation(lakehouse, plan, window, loaded):

@@ -116,6 +116,7 @@ def facts(manifest, failed=None, kind=None, text=None, **more) -> RunFacts:
     usual = {
         "manifest": manifest,
         "gates": gates_of(manifest, LOADED),
+        "landed": None if failed == "upload" else 150,
         "loaded": LOADED,
         "published": Published(generation=1, load_id=LOAD, append_id=APPEND, rows=150),
     }

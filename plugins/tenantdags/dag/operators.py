@@ -106,7 +106,6 @@ class ExtractOperator(StepOperator):
         )
         run.tell_manifest(context, manifest)
 
-
     def _leave_to_bulk(self, window: Window, landing: Landing, clients: dict[str, Any]) -> None:
         """Catch-up comes to windows that a bulk load has published: unchanged ones are not loaded again."""
         from tenantdags.steps.bulk import seen_of_bulk
@@ -153,8 +152,13 @@ class CheckExtractOperator(GateOperator):
 
 class UploadOperator(StepOperator):
     def step(self, window: Window, context: Context) -> None:
-        landing = world.landing(self.plan, window)
-        url = landing.upload(self.plan, window, run.the_manifest(context), world.staging(self.plan))
+        from tenantdags.steps.landed import count_landed, require_landed
+
+        landing, manifest = world.landing(self.plan, window), run.the_manifest(context)
+        url = landing.upload(self.plan, window, manifest, world.staging(self.plan))
+        landed = count_landed(self.plan, window, manifest, landing.blobs)
+        context["ti"].xcom_push(run.LANDED, landed.rows)
+        require_landed(self.plan, window, manifest, landed)
         context["ti"].xcom_push(run.MANIFEST_URL, url)
 
 
@@ -167,7 +171,8 @@ class CheckLoadOperator(GateOperator):
         if awaited and run.may_wait(context, PARENT_WAIT):
             self.log.info("%s waits for %s to publish this day", self.plan.at(window), ", ".join(awaited))
             raise AirflowRescheduleException(datetime.now(UTC) + PARENT_POKE)  # type: ignore[no-untyped-call]  # Airflow's own
-        report = check_load(self.plan, window, manifest, run.the_loaded(context), warehouse)
+        landing = world.landing(self.plan, window)
+        report = check_load(self.plan, window, manifest, run.the_loaded(context), landing, warehouse)
         self.tell(report, context)
         require_open(self.plan, window, report)
 

@@ -50,7 +50,7 @@ _WAITS_FOR: dict[str, type[RunError]] = {
 
 # XCom keys
 PLAN, MANIFEST, REPORT, MANIFEST_URL = "plan", "manifest", "report", "manifest_url"
-LOADED, PUBLISHED = "loaded", "published"
+LANDED, LOADED, PUBLISHED = "landed", "loaded", "published"
 TRY, ERROR, SUMMARY = "try_number", "error", "summary"
 
 
@@ -243,6 +243,7 @@ def run_facts(context: Context) -> RunFacts:
         tasks=tuple(_task_fact(context, step, ended.get(step, {})) for step in STEPS),
         manifest=manifest_if_any(context),
         gates=gate_reports(context),
+        landed=told(context, UPLOAD, LANDED),
         loaded=loaded_if_any(context),
         published=Published(**published) if published else None,
         databricks_run=told(context, LOAD, "run_page_url"),

@@ -12,7 +12,7 @@ from tenantdags.model.window import Window
 from tenantdags.steps import dbsql
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.reconcile import compare_sums, families
-from tenantdags.steps.report import CheckResult, Loaded, strict
+from tenantdags.steps.report import CheckResult, Landed, Loaded, strict
 from tenantdags.steps.soda_contract import unique_checks
 from tenantdags.steps.statements import Statements
 from tenantdags.steps.threshold import judge, unevaluated
@@ -52,18 +52,20 @@ def check_table(plan: TablePlan, statements: Statements) -> CheckResult:
 
 
 def check_append(
-    plan: TablePlan, window: Window, manifest: Manifest, loaded: Loaded, statements: Statements
+    plan: TablePlan, window: Window, manifest: Manifest, loaded: Loaded, landed: Landed, statements: Statements
 ) -> list[CheckResult]:
     """Source = staged = landed = appended, and every row bears this tenant's, this window's and this load's stamps."""
     parameters = {**_append(loaded), **_window(plan, window), "load_id": (manifest.load_id, "STRING")}
     found = statements.execute(dbsql.append_counts(plan), parameters).one()
-    numbers = (manifest.totals.rows, manifest.rows, loaded.rows, found["row_count"])
-    lax = not manifest.reconciled and len(set(numbers[1:])) == 1
-    value = "source {}, staged {}, loaded {}, appended {}".format(*numbers)
+    numbers = (manifest.totals.rows, manifest.rows, landed.rows, loaded.rows, found["row_count"])
+    lax = not manifest.reconciled and len(set(numbers[1:])) == 1 and not landed.strange
+    counted = "source {}, staged {}, landed {}, loaded {}, appended {}".format(*numbers)
+    value = "; ".join((*landed.strange, counted))
     severity: Severity = "warning" if lax else "error"
+    same = len(set(numbers)) == 1 and not landed.strange
     return [
         strict("tenant_purity", found["strange_count"] == 0, f"{found['strange_count']} rows with other stamps", "0"),
-        strict("rows_reconcile", len(set(numbers)) == 1, value, "the same number of rows", severity=severity),
+        strict("rows_reconcile", same, value, "the same number of rows", severity=severity),
     ]
 
 

@@ -18,6 +18,7 @@ from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window, window_named
 from tenantdags.steps import gates, publish
 from tenantdags.steps.blobs import Blobs
+from tenantdags.steps.landed import count_landed, require_landed
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.load import NotebookRun, loaded_of
 from tenantdags.steps.manifest import Manifest, Totals
@@ -51,6 +52,7 @@ class Note:
     window: str
     load_id: str | None = None
     gates: tuple[GateReport, ...] = ()
+    landed: int | None = None
     loaded: Loaded | None = None
     published: Published | None = None
     failure: Failure | None = None
@@ -64,6 +66,7 @@ class Note:
             window=raw["window"],
             load_id=raw["load_id"],
             gates=tuple(GateReport.from_dict(gate) for gate in raw["gates"]),
+            landed=raw["landed"],
             loaded=Loaded(**raw["loaded"]) if raw["loaded"] else None,
             published=Published(**raw["published"]) if raw["published"] else None,
             failure=Failure(**raw["failure"]) if raw["failure"] else None,
@@ -165,6 +168,7 @@ def _as_before(note: Note, step: str) -> Note:
     return replace(
         note,
         gates=tuple(gate for gate in note.gates if STEPS.index(gate.gate) < reached),
+        landed=note.landed if reached > STEPS.index(UPLOAD) else None,
         loaded=note.loaded if reached > STEPS.index(LOAD) else None,
         published=None,
         failure=None,
@@ -199,8 +203,11 @@ def check_extract(plan: TablePlan, staging: Staging, window: Window, note: Note)
 
 
 def upload(plan: TablePlan, staging: Staging, landing: Landing, window: Window, note: Note) -> Note:
-    landing.upload(plan, window, staging.read_manifest(plan, _load_id(note), window), staging)
-    return note
+    manifest = staging.read_manifest(plan, _load_id(note), window)
+    landing.upload(plan, window, manifest, staging)
+    landed = count_landed(plan, window, manifest, landing.blobs)
+    require_landed(plan, window, manifest, landed)
+    return replace(note, landed=landed.rows)
 
 
 def manifest_urls(plan: TablePlan, landing: Landing, notes: Notes) -> dict[str, Window]:
@@ -239,7 +246,7 @@ def loaded(
 
 def check_load(plan: TablePlan, landing: Landing, statements: Statements, window: Window, note: Note) -> Note:
     manifest = landing.read_manifest(plan, window, _load_id(note))
-    return _through(plan, window, note, gates.check_load(plan, window, manifest, _loaded(note), statements))
+    return _through(plan, window, note, gates.check_load(plan, window, manifest, _loaded(note), landing, statements))
 
 
 def publish_one(
@@ -274,7 +281,8 @@ def facts_of(
     """The window as if it had had a run of its own, for its QA summary."""
     return RunFacts(
         run_id=run_id, attempt=attempt, tasks=tuple(_tasks(note)), manifest=manifest, gates=note.gates,
-        loaded=note.loaded, published=note.published, databricks_run=databricks_run, reason=reason, by=by,
+        landed=note.landed, loaded=note.loaded, published=note.published, databricks_run=databricks_run,
+        reason=reason, by=by,
     )  # fmt: skip
 
 

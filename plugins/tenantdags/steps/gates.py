@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
@@ -26,6 +27,8 @@ from tenantdags.steps.appended_checks import (
 )
 from tenantdags.steps.dbsql import append_filter, append_rows
 from tenantdags.steps.failing_keys import with_failing_keys
+from tenantdags.steps.landed import count_landed
+from tenantdags.steps.landing import Landing
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.reconcile import reconcile_rules
 from tenantdags.steps.report import CheckResult, GateName, GateReport, Loaded, strict
@@ -64,13 +67,17 @@ def check_extract(
 
 
 def check_load(
-    plan: TablePlan, window: Window, manifest: Manifest, loaded: Loaded, statements: Statements
+    plan: TablePlan, window: Window, manifest: Manifest, loaded: Loaded, landing: Landing, statements: Statements
 ) -> GateReport:
-    """Judges the rows of one append. Raises DatabricksSubmit, DatabricksTimeout … when the warehouse cannot answer."""
+    """Judges the rows of one append, and that its files still lie in landing as they were staged.
+
+    Raises LandingUnreachable, DatabricksSubmit, DatabricksTimeout … when one of the two cannot answer.
+    """
     started, asked = perf_counter(), statements.of(plan, window)
+    landed = count_landed(plan, window, manifest, landing.blobs)
     results = [check_manifest(plan, window, manifest), check_table(plan, asked)]
     if _good(results):
-        results += check_append(plan, window, manifest, loaded, asked)
+        results += check_append(plan, window, manifest, loaded, landed, asked)
         results += check_loaded_sums(plan, manifest, loaded, asked)
         results += _every_rule(plan, manifest)
         results += _soda_on_append(plan, window, manifest, loaded, asked)
@@ -78,7 +85,7 @@ def check_load(
         results += check_keys(plan, window, loaded, asked)
         results += check_references(plan, window, loaded, asked)
         results += check_volume(plan, window, loaded, asked)
-    return _report("check_load", plan, manifest, results, started, loaded)
+    return replace(_report("check_load", plan, manifest, results, started, loaded), landed=landed.rows)
 
 
 def awaited_parents(plan: TablePlan, window: Window, manifest: Manifest, statements: Statements) -> tuple[str, ...]:

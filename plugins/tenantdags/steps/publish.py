@@ -1,17 +1,19 @@
 """Makes one judged append visible: the window's next generation by compare-and-swap, then the same fact in the log.
 
-Killed in between, the next attempt finds its own generation and only adds the missing log row. No clock decides.
+Then the rows that readers see are counted in their view. Killed in between, the next attempt finds its own generation
+and only adds the missing log row. No clock decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from tenantdags.model.errors import LandingConflict, PublishRefused
+from tenantdags.model.errors import LandingConflict, PublishRefused, ReconcileMismatch
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
-from tenantdags.steps import publish_log
+from tenantdags.steps import dbsql, publish_log, reader_views
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.published import Generation, PublishedFile
@@ -47,7 +49,47 @@ def publish(
 
     current = move(plan, window, decide, landing, statements, now).current
     assert current is not None
-    return current
+    return replace(current, rows=count_seen(plan, window, current, statements))
+
+
+def count_seen(plan: TablePlan, window: Window, current: Published, statements: Statements) -> int:
+    """The rows of the window in the readers' view. Raises ReconcileMismatch when they are not those just published.
+
+    Where readers see another publisher's append by now, or are on another major of the contract, the table is asked for
+    the append itself.
+    """
+    asked = statements.of(plan, window)
+    append = {"tenant_id": (plan.tenant, "STRING"), "append_id": (current.append_id, "STRING")}
+    found = asked.execute(reader_views.seen(plan), _of_window(plan, window)).one()
+    place, rows = plan.serving, found["row_count"]
+    served = found["serves"] == plan.curated_name or (found["serves"] is None and found["majors"] == 1)
+    if not served or found["append_id"] != current.append_id:
+        place, rows = plan.curated, asked.execute(dbsql.append_count(plan), append).one()["row_count"]
+    if rows != current.rows:
+        what = (
+            f"published {rows} rows: that is what {place} shows of generation {current.generation}, whose append had "
+        )
+        what += f"{current.rows} when it was judged."
+        raise ReconcileMismatch(plan.at(window), what, _show_the_one_before(plan, window, current))
+    return int(rows)
+
+
+def _of_window(plan: TablePlan, window: Window) -> dict[str, tuple[object, str]]:
+    return {
+        "table_name": (plan.curated_name, "STRING"),
+        "serving_name": (plan.serving_name, "STRING"),
+        "tenant_id": (plan.tenant, "STRING"),
+        "as_of_date": (window.as_of_date, "DATE"),
+        "window_start": (window.start, "TIMESTAMP"),
+    }
+
+
+def _show_the_one_before(plan: TablePlan, window: Window, current: Published) -> str:
+    again = "Find who changed the table or the view, then clear `extract` to load the window again."
+    if current.generation == 1:
+        return again
+    back = f"tenantdags rollback {plan.tenant} {plan.table} {window.key} --reason …"
+    return f"`{back}` shows readers the version before. {again}"
 
 
 def require_judged(

@@ -48,8 +48,9 @@ class RunFacts:
     """What the tasks left behind. Facts of an earlier attempt may be among them; only what fits this one counts.
 
     `attempt` names the summary's file; the same attempt summarised twice overwrites it. `databricks_run` is the page of
-    the run that load submitted, whatever became of it; `reason` is that of a backfill, in the words
-    of who asked for it (`by`); `recount` is what became of earlier windows that differ at the source.
+    the run that load submitted, whatever became of it; `landed` is what upload counted in landing; `reason` is that of
+    a backfill, in the words of who asked for it (`by`); `recount` is what became of earlier windows that
+    differ at the source.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class RunFacts:
     tasks: tuple[TaskFact, ...]
     manifest: Manifest | None = None
     gates: tuple[GateReport, ...] = ()
+    landed: int | None = None
     loaded: Loaded | None = None
     published: Published | None = None
     databricks_run: str | None = None
@@ -105,6 +107,7 @@ def this_attempt(run: RunFacts) -> RunFacts:
     manifest = run.manifest if states.get("extract") == "success" else None
     load_id = manifest.load_id if manifest else None
     loaded = run.loaded if manifest and states.get("load") == "success" else None
+    landed = run.landed if manifest and states.get("upload") in ("success", "failed") else None
     gates = tuple(
         gate
         for gate in run.gates
@@ -112,7 +115,7 @@ def this_attempt(run: RunFacts) -> RunFacts:
     )
     submitted = manifest and states.get("load") in ("success", "failed")
     return replace(
-        run, manifest=manifest, loaded=loaded, gates=gates,
+        run, manifest=manifest, landed=landed, loaded=loaded, gates=gates,
         published=run.published if loaded and states.get("publish") == "success" else None,
         databricks_run=run.databricks_run if submitted else None,
         tasks=tuple(task if task.state == "failed" else _without_error(task) for task in run.tasks),
@@ -173,16 +176,17 @@ def _in_words(broken: QaBroken, kind: str) -> str:
 
 def _gate(gate: GateReport) -> QaGate:
     raw: dict[str, Any] = asdict(gate)
+    del raw["landed"]  # stands under `rows`
     return QaGate(**{**raw, "outcome": gate.outcome, "results": tuple(QaCheck(**r) for r in raw["results"])})
 
 
 def _rows(facts: RunFacts) -> QaRows:
-    uploaded = any(task.task_id == "upload" and task.state == "success" for task in facts.tasks)
     manifest = facts.manifest
+    counted = next((gate.landed for gate in facts.gates if gate.landed is not None), facts.landed)
     return QaRows(
         source=manifest.totals.rows if manifest else None,
         staged=manifest.rows if manifest else None,
-        landed=manifest.rows if manifest and uploaded else None,
+        landed=counted,
         appended=facts.loaded.rows if facts.loaded else None,
         published=facts.published.rows if facts.published else None,
     )

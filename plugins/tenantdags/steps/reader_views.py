@@ -160,6 +160,27 @@ def _number(kind: str) -> tuple[int | None, int | None]:
     return (int(decimal[1]), int(decimal[2])) if decimal else (_DIGITS.get(kind), 0)
 
 
+def seen(plan: TablePlan) -> str:
+    """What readers see of one window: rows in the view, the append they are of, and which major the view shows.
+
+    `serves` is where the tenant's readers were moved to, NULL for never; `majors` under how many it ever published.
+    Parameters: table_name, serving_name, tenant_id, as_of_date, window_start.
+    """
+    log = quote_path(plan.databricks.publish_log)
+    view = plan.serving if plan.contract.mode != "snapshot" else f"{plan.serving}_history"
+    majors = literal(f"^{plan.contract.table}_v[1-9][0-9]*$")
+    return f"""\
+SELECT
+  (SELECT count(*) FROM {quote_path(view)}
+   WHERE tenant_id = :tenant_id AND as_of_date = :as_of_date AND window_start = :window_start) AS row_count,
+  (SELECT max_by(append_id, generation) FROM {log}
+   WHERE table_name = :table_name AND tenant_id = :tenant_id AND window_start = :window_start) AS append_id,
+  (SELECT max_by(serves, generation) FROM {log}
+   WHERE table_name = :serving_name AND tenant_id = :tenant_id) AS serves,
+  (SELECT count(DISTINCT table_name) FROM {log}
+   WHERE tenant_id = :tenant_id AND table_name RLIKE {majors}) AS majors"""
+
+
 def tenants_by_table(plan: TablePlan) -> str:
     """Which tenants ever published under which majors, and which one each was moved to. No parameters."""
     return f"""\

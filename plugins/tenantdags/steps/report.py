@@ -47,8 +47,8 @@ def strict(
 class GateReport:
     """All rules of one gate on one load. `outcome` is the worst of them; an empty report is an error.
 
-    `load_id` and, behind the load, `append_id` say what was judged: publish accepts no other. `not_evaluated` names the
-    rules that were not asked because files or schema had failed before.
+    `load_id` and, behind the load, `append_id` say what was judged: publish accepts no other. `landed` is how many rows
+    lay in landing then. `not_evaluated` names the rules that were not asked because files or schema had failed before.
     """
 
     gate: GateName
@@ -57,6 +57,7 @@ class GateReport:
     seconds: float
     load_id: str
     append_id: str | None = None
+    landed: int | None = None
     not_evaluated: tuple[str, ...] = ()
 
     @property
@@ -86,6 +87,14 @@ class GateReport:
     def from_dict(cls, raw: dict[str, Any]) -> GateReport:
         results = tuple(CheckResult(**r) for r in raw["results"])
         return cls(**{**raw, "results": results, "not_evaluated": tuple(raw["not_evaluated"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """What of a load lies in landing: rows by its files' footers, and what is wrong with the files."""
+
+    rows: int
+    strange: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
