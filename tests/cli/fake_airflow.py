@@ -50,6 +50,7 @@ class FakeAirflow:
         self.tasks: list[TaskInstance] = []
         self.xcoms: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
+        self.result: str | None = None
         self.before_answer: Callable[[], None] = lambda: None
 
     def dag(self, dag_id: str) -> Dag:
@@ -90,7 +91,24 @@ class FakeAirflow:
         return tuple(task for task in self.tasks if task.dag_id == dag_id)[:count]
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
-        return self.xcoms.get(run_id)
+        return self.result if task_id == "publish" else self.xcoms.get(run_id)
+
+    def trigger(self, dag_id: str, **body: Any) -> DagRun:
+        self.asked.append(("trigger", body))
+        made = run(
+            dag_id, NOW, "queued", run_id=body["dag_run_id"], run_type="manual", logical_date=None, conf=body["conf"],
+        )  # fmt: skip
+        self.all_runs.append(made)
+        return made
+
+    def run(self, dag_id: str, run_id: str) -> DagRun:
+        return next(found for found in self.all_runs if (found.dag_id, found.run_id) == (dag_id, run_id))
+
+    def end_chunks(self, state: str) -> None:
+        for at, found in enumerate(self.all_runs):
+            if found.run_id.startswith("bulk__"):
+                ended = NOW + timedelta(seconds=95)
+                self.all_runs[at] = dataclasses.replace(found, state=state, started_at=NOW, ended_at=ended)
 
     def create_backfill(self, dag_id: str, first: datetime, last: datetime, **body: Any) -> Backfill:
         self.asked.append(("create", body))

@@ -369,3 +369,74 @@ def test_status_pause_resume_and_cancel(project, airflow):
     )
     assert tell("status") == (0, "no backfill is running\n")
     assert tell("pause", "7")[0] == 1
+
+
+BULK_ORDERS = ("--bulk", *ORDERS)
+
+
+def test_a_bulk_load_is_told_in_chunks_and_queued_with_yes(project, airflow, monkeypatch):
+    seen = (published("2026-11-03", 200),)
+    monkeypatch.setattr(publish_log, "read", lambda plan, statements: seen)
+
+    code, told = say(project, *BULK_ORDERS, *WEEK, "--chunk", "4")
+    done = say(project, *BULK_ORDERS, *WEEK, "--chunk", "4", "--yes", "--no-wait")
+
+    assert (code, done[0]) == (0, 0)
+    assert told == (
+        "acme__orders: 6 windows in 2 chunks of at most 4, each one source pass and one Databricks run\n"
+        "  1 window left as they are, for readers see them\n"
+        "nothing was made; --yes does it\n"
+    )
+    asked = [body["conf"] for kind, body in airflow.asked if kind == "trigger"]
+    assert [(conf["first"], conf["last"], conf["again"]) for conf in asked] == [
+        ("2026-11-01", "2026-11-05", False), ("2026-11-06", "2026-11-07", False),
+    ]  # fmt: skip
+    assert asked[0]["tenantdags"]["slots"] == {
+        "extract": "backfill_source_mssql_shared1", "load": "backfill_curated_orders_v1",
+    }  # fmt: skip
+    status = CliRunner().invoke(app, ["backfill", "status"]).output
+    assert status.startswith("bulk acme orders 2026-11-01 to 2026-11-05  queued; ")
+    assert "2026-11-01 to 2026-11-07 (7 windows) have a run" in say(project, *ORDERS, *WEEK)[1]
+
+
+def test_a_bulk_load_is_followed_to_its_end(project, airflow, monkeypatch):
+    monkeypatch.setattr(SLEEP, lambda _: airflow.end_chunks("failed"))
+    airflow.result = "6 of 7 windows published; not 2026-11-03 (quality.pk_unique)"
+
+    code, told = say(project, *BULK_ORDERS, *WEEK, "--yes")
+
+    assert code == 1
+    assert told.splitlines()[1:] == [
+        "1 chunk queued as runs of tenantdags_bulk",
+        "1/1 acme orders 2026-11-01 to 2026-11-07 failed in 95 s: "
+        "6 of 7 windows published; not 2026-11-03 (quality.pk_unique)",
+        "the same command again takes up the windows that are not published",
+    ]
+
+
+def test_with_everything_published_there_is_nothing_to_load(project, airflow, monkeypatch):
+    seen = tuple(published(f"2026-11-0{day}", 200) for day in range(1, 8))
+    monkeypatch.setattr(publish_log, "read", lambda plan, statements: seen)
+
+    assert say(project, *BULK_ORDERS, *WEEK, "--yes")[0] == 1
+    assert "7 windows in 1 chunk of at most 31" in say(project, *BULK_ORDERS, *WEEK, "--reset-dagruns")[1]
+
+
+def test_a_bulk_load_wants_the_scheduler_out_of_its_way(project, airflow):
+    airflow._dags["acme__orders"] = dag("acme__orders", next_start=midnight("2026-11-05"))
+    running = say(project, *BULK_ORDERS, *WEEK)
+    airflow._dags["acme__orders"] = dag("acme__orders", next_start=midnight("2026-11-05"), paused=True)
+    paused = say(project, *BULK_ORDERS, *WEEK)
+
+    assert running == (
+        1,
+        "acme__orders: config.invalid: the scheduler has come to 2026-11-05 and loads it, and what follows, by itself "
+        "meanwhile. Remedy: `airflow dags pause acme__orders` until this is done.\nnothing was made\n",
+    )
+    assert paused[0] == 0
+
+
+def test_a_snapshot_table_has_no_history_to_load(project, airflow):
+    words = ("--bulk", "--tenant", "acme", "--table", "customers", "--reason", "rates were wrong")
+
+    assert "a snapshot table cannot be backfilled" in say(project, *words, *WEEK)[1]

@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.models.backfill import ReprocessBehavior, _create_backfill
@@ -14,7 +15,9 @@ from airflow.utils.db import add_default_pool_if_not_exists, synchronize_log_tem
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from tenantdags.dag import backfill_slots
 from tenantdags.dag.priority import IN_TIME
+from tenantdags.model.backfill import BULK, Request
 from tenantdags.model.window import window_at
 from tests.dag.fleet import Chosen, Fleet, of_tenant
 from tests.metadata import metadata_database
@@ -93,6 +96,16 @@ def test_a_scheduled_run_that_a_backfill_runs_again_counts_as_a_backfill(fleet):
     assert {slot for slot in slots("alpha") if slot[0] == "extract"} == {
         ("extract", "backfill_source_mssql_shared1", False)
     }
+
+
+def test_a_chunk_of_a_bulk_load_takes_the_slots_its_command_names_and_no_others():
+    slots = {"extract": "backfill_source_mssql_shared1", "load": "curated_orders_v1", "publish": "default_pool"}
+    tasks = [SimpleNamespace(task_id=name, pool="default_pool") for name in ("extract", "load", "publish")]
+    conf = Request(by="me", slots=slots).to_conf()
+
+    backfill_slots.on_dag_run_running(SimpleNamespace(dag_id=BULK, conf=conf, task_instances=tasks), "")  # type: ignore[arg-type]
+
+    assert [task.pool for task in tasks] == ["backfill_source_mssql_shared1", "default_pool", "default_pool"]
 
 
 def test_scheduled_runs_keep_their_slots(fleet):
