@@ -23,7 +23,7 @@ from sandbox.oncall import OnCall
 TABLE = "orders"
 LATE_APART, GONE_APART = 5.0, 7.0  # seconds between two deadlines: each page is alone, at any second of a minute
 LEAD = 75.0  # until the first deadline: files are found, runs made
-WATCH_LEAD = 165.0  # the same, and the DAGs are paused before their runs begin, and the watch has met them
+WATCH_LEAD = 20.0  # the same where all is known already
 _LOOK = ("look", "seconds", "CPU-s", "peak RSS MB", "API calls", "`_published.json`", "CPU-s of the api-server")
 PATIENCE = 150.0  # behind the last deadline
 
@@ -81,7 +81,7 @@ class Platform:
         names = _names("late", windows)
         now = datetime.now(UTC).replace(microsecond=0)  # a promise counts whole seconds
         due = {name: now + timedelta(seconds=LEAD + LATE_APART * n) for n, name in enumerate(names)}
-        write_tenants(self.project, TABLE, {name: Promise(start=now, due=at) for name, at in due.items()})
+        self._promise(now, due)
         pages = self._pages(due, "late")
         write_tenants(self.project, TABLE, {})
         return pages
@@ -91,31 +91,33 @@ class Platform:
 
         Of windows that are due at any second, and of half as many that are due on a whole minute, as `ready_by` is.
         """
-        now = datetime.now(UTC).replace(microsecond=0)
-        first, minute = now + timedelta(seconds=WATCH_LEAD), timedelta(minutes=1)
-        whole = first.replace(second=0) + minute
-        gone = {name: first + timedelta(seconds=GONE_APART * n) for n, name in enumerate(_names("gone", windows))}
-        even = {name: whole + n % 3 * minute for n, name in enumerate(_names("even", max(1, windows // 2)))}
-        start, every = first - timedelta(seconds=15), gone | even
-        self._pause_before(start, every)
-        _wait(lambda: self._watched() == len(every), 90, "a look of the watch at all of them")
-        if datetime.now(UTC) > start:
-            raise ContenderError("the machine is too busy: the first window was due before the watch knew of it")
-        pages = self._pages(gone, "missing"), self._pages(even, "missing")
-        if begun := [name for name in every if self.airflow.api.runs(f"{name}__{TABLE}")]:
+        gone, even = _names("gone", windows), _names("even", max(1, windows // 2))
+        self._pause_and_watch([*gone, *even])
+        minute, now = timedelta(minutes=1), datetime.now(UTC).replace(microsecond=0)
+        first = now + timedelta(seconds=WATCH_LEAD)
+        soon = {name: first + timedelta(seconds=GONE_APART * n) for n, name in enumerate(gone)}
+        whole = {name: first.replace(second=0) + (1 + n % 3) * minute for n, name in enumerate(even)}
+        self._promise(first - timedelta(seconds=10), soon | whole)
+        pages = self._pages(soon, "missing"), self._pages(whole, "missing")
+        if begun := [name for name in (*gone, *even) if self.airflow.api.runs(f"{name}__{TABLE}")]:
             raise ContenderError(f"paused DAGs that have a run: {begun}")
         return pages
 
-    def _pause_before(self, start: datetime, due: Mapping[str, datetime]) -> None:
-        """Their pools are there, their DAGs are switched off by hand, and the watch looks."""
-        for name in due:
-            self.airflow.api.post("/pools", {"name": f"source_mssql_{name}", "slots": 1})
+    def _promise(self, start: datetime, due: Mapping[str, datetime]) -> None:
         write_tenants(self.project, TABLE, {name: Promise(start=start, due=at) for name, at in due.items()})
-        dags = [f"{name}__{TABLE}" for name in due]
-        self.airflow.api.wait_for_dags(dags, 90)
+
+    def _pause_and_watch(self, names: Sequence[str]) -> None:
+        """Long before they are due: their pools are there, somebody switches their DAGs off, the watch knows them."""
+        for name in names:
+            self.airflow.api.post("/pools", {"name": f"source_mssql_{name}", "slots": 1})
+        later = datetime.now(UTC) + timedelta(hours=1)
+        self._promise(later, dict.fromkeys(names, later + timedelta(hours=1)))
+        dags = [f"{name}__{TABLE}" for name in names]
+        self.airflow.api.wait_for_dags(dags, 180)
         for dag_id in dags:
             self.airflow.api.set_paused(dag_id, True)
         self.airflow.api.set_paused(WATCH, False)
+        _wait(lambda: self._watched() == len(names), 300, "a look of the watch at all of them")
 
     def _watched(self) -> int:
         """The tables that the last look of the watch knew."""

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.rig import Rig, Runner
+pytest.register_assert_rewrite("tests.e2e.pages")  # so that a text that differs is shown
+
+from tests.e2e.rig import Rig, Runner  # noqa: E402
 
 
 @pytest.hookimpl(trylast=True)

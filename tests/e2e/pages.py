@@ -52,7 +52,7 @@ def expected(rig: Rig, cell: Cell, outcome: Outcome, step: str, kind: str) -> An
     yield f"Not affected: {where.format(tenant=plan.tenant, source=plan.source.connection)}"
     yield f"Run: {rig.runner.airflow.url}/dags/{plan.dag_id}/runs/{quote(outcome.run_id)}"
     run = outcome.xcom("load", "run_page_url")
-    if run and outcome.states["load"] in ("success", "failed"):
+    if run and outcome.xcom("extract", "manifest") and outcome.states["load"] in ("success", "failed"):
         yield f"Databricks: {run}"
     if outcome.summary["page"]:
         yield f"QA: {outcome.summary['page']}"

@@ -144,9 +144,9 @@ class Rig:
         self.world.up()
         self._hearing.enter_context(http(self.receiver))
         seed(self.world.sqlserver, self.yesterday, days=DAYS)
-        everything = self._project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
-        scheduled = self._project("scheduled", {"acme": self.scheduled[0].as_of_date}, retries=2)
-        _only_table(scheduled / "config/tenants/acme.yaml", "orders")
+        everything = self.project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
+        scheduled = self.project("scheduled", {"acme": self.scheduled[0].as_of_date}, retries=2)
+        only_table(scheduled / "config/tenants/acme.yaml", "orders")
         self.airflow = Airflow(self.folder / "airflow", scheduled, self._env(), settings=_QUICK)
         self.airflow.prepare()
         self.tenantdags(everything, "apply")
@@ -192,12 +192,12 @@ class Rig:
 
     def tenantdags(self, project: Path, *words: str) -> str:
         program = Path(sys.executable).with_name("tenantdags")
-        env = Airflow(self.folder / "airflow", project, self.world.env()).env()  # whose database has the pools
+        env = Airflow(self.folder / "airflow", project, self._env()).env()  # whose database has the pools
         done = subprocess.run([program, *words], cwd=project, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def _project(self, name: str, first: Mapping[str, date], retries: int) -> Path:
+    def project(self, name: str, first: Mapping[str, date], retries: int) -> Path:
         project = copy_project(self.folder / name, self.folder / f"{name}_staging", first)
         defaults = project / "config" / "defaults.yaml"
         quick = re.sub(r"poll_seconds: \d+", "poll_seconds: 1", defaults.read_text())
@@ -208,7 +208,7 @@ class Rig:
 _QUICK = {"core__default_task_retry_delay": 3}
 
 
-def _only_table(file: Path, table: str) -> None:
+def only_table(file: Path, table: str) -> None:
     """Leave one table in a tenant file."""
     head, _, tables = file.read_text().partition("\ntables:")
     blocks = re.split(r"\n(?=  \w+:)", tables)

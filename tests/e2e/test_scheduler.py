@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from sandbox.services import SandboxError
 from tenantdags.dag.alerts import sla_miss_arguments
 from tenantdags.model.plan import AlertPlan
 from tenantdags.model.project import load_tenant
+from tenantdags.steps.alerts import fingerprint_of, in_words
+from tests.e2e.pages import texts
 from tests.e2e.rig import Rig, wait_until
 from tests.e2e.test_outcomes import GREEN, red_at
 
@@ -198,17 +200,30 @@ def test_the_triggerer_pages_for_a_missed_deadline_once(rig: Rig, caught_up: lis
         "dag_run_id": "scheduled__x", "data_interval_start": "2026-05-04T22:00:00Z",
         "data_interval_end": "2026-05-05T22:00:00Z", "state": "running",
     }  # fmt: skip
+    before = datetime.now(UTC)
     late = {"dag_run": run, "deadline": {"id": "1", "deadline_time": "2026-05-06T04:00:00Z"}}
 
     for _ in range(2):  # the scheduler of a second machine, or a clock that was set back
         miss_deadline(rig, {**arguments, "context": late})
     wait_until(lambda: triggered(rig) == ["success", "success"], 60, "both callbacks are through")
 
-    (request,) = rig.receiver.requests
-    lines = request.json["text"].splitlines()
-    assert lines[0].startswith("PAGE acme orders 2026-05-05 late, ")
-    assert "Readers see: nothing of this window yet" in lines
-    assert f"Run: {rig.airflow.url}/dags/acme__orders/runs/scheduled__x" in lines
+    (text,) = texts(rig.receiver)
+    next_one = rig.due + timedelta(days=1)
+    overs = {in_words(at - datetime.fromisoformat("2026-05-06T04:00:00Z")) for at in (before, datetime.now(UTC))}
+    assert text in {
+        f"""\
+PAGE acme orders 2026-05-05 late, {over} over
+Cause: Airflow has no run of it and goes on with {next_one}: was its run deleted?
+Tenant: Acme Ltd (acme), gold
+Deadline: 06:00 Wed 06 May Europe/Berlin
+Readers see: nothing of this window yet
+Not affected: acme's other tables, all other tenants
+Run: {rig.airflow.url}/dags/acme__orders/runs/scheduled__x
+Runbook: docs/runbooks/late.md
+Table: docs/runbooks/orders.md
+Fingerprint: {fingerprint_of("acme", "orders", "2026-05-05", "late")}"""
+        for over in overs
+    }
 
 
 def miss_deadline(rig: Rig, arguments: dict[str, Any]) -> None:

@@ -462,7 +462,7 @@ def test_drift_is_shown_in_every_window_and_news_once(manifest, staging):
         document: QaDocument = summed(facts(its), Shelf(150), staging).document
         return document
 
-    assert (news(drifted(new=True)), news(drifted(new=False))) == (("column note is new",), ())
+    assert (news(drifted(new=True)), news(drifted(new=False))) == (("drift.additive: column note is new",), ())
     assert drifted(new=False).warnings == (told,)
     shown = page(drifted(new=True))
     assert "column note is new" in shown

@@ -225,7 +225,7 @@ def _counted(rows: QaRows, readers: Published | None, warnings: int, *, green: b
 
 def news(document: QaDocument) -> tuple[str, ...]:
     """What is worth a line in the daily digest: warnings, of drift only what no earlier run met."""
-    drift = (line.text for line in document.drift.lines if line.new)
+    drift = (f"drift.additive: {line.text}" for line in document.drift.lines if line.new)
     recount = document.recount.differing if document.recount else ()
     return (*drift, *_of_gates(document.gates), *(entry.text for entry in recount))
 
