@@ -47,7 +47,7 @@ class FakeAirflow:
         self.all_runs: list[DagRun] = []
         self.all_backfills: list[Backfill] = []
         self.pool_names: tuple[str, ...] = POOLS
-        self.tasks: list[TaskInstance] = []
+        self.all_tasks: list[TaskInstance] = []
         self.xcoms: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
         self.result: str | None = None
@@ -88,10 +88,16 @@ class FakeAirflow:
         return tuple(map(pool, self.pool_names))
 
     def newest_tasks(self, dag_id: str, count: int, **_: Any) -> tuple[TaskInstance, ...]:
-        return tuple(task for task in self.tasks if task.dag_id == dag_id)[:count]
+        return tuple(task for task in self.all_tasks if task.dag_id == dag_id)[:count]
+
+    def tasks(self, dag_id: str, run_id: str) -> tuple[TaskInstance, ...]:
+        return tuple(task for task in self.all_tasks if (task.dag_id, task.run_id) == (dag_id, run_id))
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         return self.result if task_id == "publish" else self.xcoms.get(run_id)
+
+    def fail_task(self, dag_id: str, run_id: str, task_id: str) -> None:
+        self.asked.append(("fail", (run_id, task_id)))
 
     def trigger(self, dag_id: str, **body: Any) -> DagRun:
         self.asked.append(("trigger", body))

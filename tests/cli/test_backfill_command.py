@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +15,8 @@ from tenantdags.cli import backfill as command
 from tenantdags.cli.main import app
 from tenantdags.model.errors import AirflowBusy, AirflowUnreachable, DatabricksSubmit
 from tenantdags.steps import publish_log
-from tenantdags.steps.airflow_answers import TaskInstance
+from tenantdags.steps.airflow_answers import DagRun, TaskInstance
+from tenantdags.steps.bulk import Notebook
 from tenantdags.steps.publish_log import LogRow
 from tenantdags.steps.published import Generation
 from tests.cli.fake_airflow import BERLIN, NOW, FakeAirflow, dag, run
@@ -77,7 +79,7 @@ def task(run_id: str, task_id: str, begun: datetime, seconds: float) -> TaskInst
 def test_without_yes_it_tells_what_it_would_take_and_makes_nothing(project, airflow, monkeypatch):
     rows = (published("2026-11-01", 100), published("2026-11-01", 300, 2), published("2026-11-02", 200))
     monkeypatch.setattr(publish_log, "read", lambda plan, statements: rows)
-    airflow.tasks = [task("r1", "extract", NOW, 60), task("r1", "summarise", NOW + timedelta(seconds=118), 2)]
+    airflow.all_tasks = [task("r1", "extract", NOW, 60), task("r1", "summarise", NOW + timedelta(seconds=118), 2)]
 
     code, said = say(project, *ORDERS, *WEEK)
 
@@ -440,3 +442,82 @@ def test_a_snapshot_table_has_no_history_to_load(project, airflow):
     words = ("--bulk", "--tenant", "acme", "--table", "customers", "--reason", "rates were wrong")
 
     assert "a snapshot table cannot be backfilled" in say(project, *words, *WEEK)[1]
+
+
+def mark_of(made: DagRun, project: Path) -> Path:
+    """Where the fake landing of `chunks` keeps that a chunk is cancelled."""
+    return project / "landing/_ops/bulk/acme/orders_v1" / made.run_id / "cancelled.json"
+
+
+@pytest.fixture
+def chunks(project, airflow, monkeypatch):
+    """Two chunks of which the first is at `load`; a folder instead of landing, and Databricks as a list."""
+    ended: list[int] = []
+    landing: Any = Folder(project / "landing")
+    monkeypatch.setattr(command, "_notebook", lambda plan, run: Notebook(plan, run.run_id, landing))
+    monkeypatch.setattr(command, "_end_notebook", lambda plan, run_id: ended.append(run_id))
+    say(project, *BULK_ORDERS, *WEEK, "--chunk", "4", "--yes", "--no-wait")
+    airflow.all_runs[0] = dataclasses.replace(airflow.all_runs[0], state="running")
+    return ended
+
+
+class Folder:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, where: str, path: str, data: bytes) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_bytes(data)
+
+
+def steps_of(run_id: str, **states: str | None) -> list[TaskInstance]:
+    """The chunk's task instances; those that are not named have succeeded."""
+    names = ("extract", "check_extract", "upload", "load", "check_load", "publish", "summarise")
+    known = [task(run_id, name, NOW, 1) for name in names]
+    return [
+        dataclasses.replace(each, dag_id="tenantdags_bulk", state=states.get(each.task_id, "success")) for each in known
+    ]
+
+
+def test_a_bulk_load_is_cancelled_where_it_is(project, airflow, chunks):
+    first, second = airflow.all_runs
+    behind = {"check_load": None, "publish": None, "summarise": None}
+    airflow.all_tasks = steps_of(first.run_id, load="deferred", **behind)
+    airflow.xcoms[first.run_id] = 77
+    words = ("cancel", "--tenant", "acme", "--table", "orders")
+
+    code, told = say(project, *words)
+    marked = mark_of(first, project).exists()
+    done = say(project, *words, "--yes")
+
+    assert (code, marked, done[0]) == (0, False, 0)
+    assert told.splitlines()[-1] == "nothing was changed; --yes ends it"
+    assert done[1].splitlines()[2:] == [
+        "2026-11-05 to 2026-11-07: it ends when its turn comes, before it reads anything",
+        "2026-11-01 to 2026-11-04: its load is ended; nothing of it was published",
+        "published windows stay; the command of the load takes up the others",
+    ]
+    assert airflow.asked[-1] == ("fail", (first.run_id, "load"))
+    assert chunks == [77]
+    assert mark_of(first, project).exists()
+    assert mark_of(second, project).exists()
+
+
+def test_a_chunk_that_publishes_is_never_ended_from_outside(project, airflow, chunks):
+    first = airflow.all_runs[0]
+    airflow.all_tasks = steps_of(first.run_id, publish="running", summarise=None)
+
+    told = say(project, "cancel", "--tenant", "acme", "--yes")[1]
+
+    assert "2026-11-01 to 2026-11-04: it finishes the window that it publishes, and begins no other\n" in told
+    assert [kind for kind, _ in airflow.asked] == ["trigger", "trigger"]
+    assert mark_of(first, project).exists()
+
+
+def test_what_is_to_be_cancelled_has_to_be_said(project, airflow):
+    which = "say which: the number of a backfill, or --tenant of a bulk load; `tenantdags backfill status`\n"
+
+    assert say(project, "cancel") == (1, which)
+    assert say(project, "cancel", "7", "--tenant", "acme") == (1, which)
+    assert say(project, "cancel", "7", "--table", "orders") == (1, which)
+    assert say(project, "cancel", "--tenant", "acme") == (1, "no bulk load of acme is running\n")

@@ -129,7 +129,26 @@ def test_a_bulk_load_is_one_source_pass_and_one_notebook_run_and_a_red_window_st
     nothing = tenantdags(rig, *words, "--yes")  # readers see all of it, as they did of the bad one before
     assert "nothing to do: readers see all of it; --reset-dagruns loads it again" in nothing.stderr
 
+    _a_cancelled_chunk_publishes_nothing(rig, api, (*words, "--reset-dagruns", "--yes"))
     _the_scheduler_leaves_what_is_loaded_alone(rig, api, cells[-1])
+
+
+def _a_cancelled_chunk_publishes_nothing(rig: Rig, api: AirflowApi, words: tuple[str, ...]) -> None:
+    before = seen(rig, rig.scheduled)
+    api.set_paused(DAG, True)
+    api.set_paused(BULK, True)  # so that it is cancelled before it begins, however slow the machine is
+    try:
+        tenantdags(rig, *words, "--no-wait")
+        done = tenantdags(rig, "backfill", "cancel", "--tenant", "acme", "--table", "orders", "--yes")
+    finally:
+        api.set_paused(BULK, False)
+        api.set_paused(DAG, False)
+    run_id = api.runs(BULK)[-1]["dag_run_id"]
+
+    assert "it ends when its turn comes, before it reads anything" in done.stdout, done.stderr
+    assert api.wait_for_run(BULK, run_id, 120) == "failed"
+    assert "cancelled this chunk" in str(api.xcom(BULK, run_id, "extract", "error"))
+    assert seen(rig, rig.scheduled) == before
 
 
 def _the_scheduler_leaves_what_is_loaded_alone(rig: Rig, api: AirflowApi, cell: Cell) -> None:

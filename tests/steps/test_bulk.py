@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from tenantdags.model.backfill import windows_between
-from tenantdags.model.errors import BadValue, DatabricksRun, GateRed, LandingConflict, SourceBusy
+from tenantdags.model.errors import BadValue, DatabricksRun, GateRed, LandingConflict, SourceBusy, WindowRefused
 from tenantdags.model.window import Window
 from tenantdags.steps import bulk, gates
 from tenantdags.steps.bulk import Note, Notebook, each, failures, loads_of, noted, told
@@ -170,3 +170,15 @@ def test_a_long_list_of_bad_windows_is_cut():
     notes = each({w: note(w) for w in windows}, bulk.CHECK_EXTRACT, red)
 
     assert told(notes).endswith(" and 5 more")
+
+
+def test_a_cancelled_chunk_begins_no_step():
+    notebook = Notebook(PLAN, "bulk__acme", Box())  # type: ignore[arg-type]
+    notebook.require_wanted()
+    assert not notebook.cancelled()
+
+    notebook.cancel("anna", datetime(2026, 11, 25, tzinfo=UTC))
+
+    assert notebook.cancelled()
+    with pytest.raises(WindowRefused, match=r"anna cancelled this chunk\. Remedy: `tenantdags backfill --bulk`"):
+        notebook.require_wanted()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tenantdags.steps.airflow_answers import DagRun
     from tenantdags.steps.airflow_api import AirflowApi
     from tenantdags.steps.backfill import Active
+    from tenantdags.steps.bulk import Notebook
     from tenantdags.steps.statements import Statements
 
 LOOK_AGAIN = 5.0  # seconds
@@ -59,6 +61,9 @@ Chunk = Annotated[int, typer.Option("--chunk", min=1, max=366, help="With --bulk
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without it, nothing is changed.")]
 Id = Annotated[int, typer.Argument(help="The backfill's number, as `tenantdags backfill status` tells it.")]
+IdOrNone = Annotated[int | None, typer.Argument(help="The backfill's number; of a bulk load --tenant instead.")]
+BulkOf = Annotated[str | None, typer.Option("--tenant", help="Whose bulk load.")]
+TableOfBulk = Annotated[str | None, typer.Option("--table", help="Of this table alone.")]
 
 
 @backfill.callback(invoke_without_command=True)
@@ -137,19 +142,53 @@ def resume(number: Id) -> None:
 
 
 @backfill.command()
-def cancel(number: Id, yes: Yes = False) -> None:
-    """End a backfill: the windows that wait fail and keep what readers see, those that have begun are finished."""
+def cancel(
+    number: IdOrNone = None, tenant: BulkOf = None, table: TableOfBulk = None, yes: Yes = False,
+    project: ProjectOption = None,
+) -> None:  # fmt: skip
+    """End a backfill: the windows that wait fail and keep what readers see, those that have begun are finished.
+
+    Of a bulk load (--tenant) all chunks that are not finished: published windows stay, no other one is published.
+    """
+    if (number is None) == (tenant is None) or (table and not tenant):
+        raise refuse("say which: the number of a backfill, or --tenant of a bulk load; `tenantdags backfill status`")
+    with _errors_shown():
+        if number is not None:
+            _cancel(number, yes, _airflow())
+        else:
+            _cancel_bulk(chosen(root_of(project), _named(tenant), table), yes, _airflow())
+
+
+def _cancel(number: int, yes: bool, api: AirflowApi) -> None:
     from tenantdags.steps.backfill import Active, runs_of
 
-    with _errors_shown():
-        api = _airflow()
-        found = api.backfill(number)
-        typer.echo(_told(Active(found, runs_of(api, found))))
-        if not yes:
-            typer.echo(f"nothing was changed; `tenantdags backfill cancel {number} --yes` ends it")
-            return
-        api.cancel_backfill(number)
+    found = api.backfill(number)
+    typer.echo(_told(Active(found, runs_of(api, found))))
+    if not yes:
+        typer.echo(f"nothing was changed; `tenantdags backfill cancel {number} --yes` ends it")
+        return
+    api.cancel_backfill(number)
     typer.echo(f"backfill {number} is ended; the same dates with --rerun-failed-tasks take up what is left")
+
+
+def _cancel_bulk(plans: Sequence[TablePlan], yes: bool, api: AirflowApi) -> None:
+    from tenantdags.steps.backfill import bulk_runs, cancel_chunk
+
+    known = {(plan.tenant, plan.table): plan for plan in plans}
+    found = [(known.get((str(run.conf.get("tenant")), str(run.conf.get("table")))), run) for run in bulk_runs(api)]
+    mine = [(plan, run) for plan, run in found if plan]
+    if not mine:
+        raise refuse(f"no bulk load of {plans[0].tenant} is running")
+    for _, run in mine:
+        typer.echo(_chunk_told(run))
+    if not yes:
+        typer.echo("nothing was changed; --yes ends it")
+        return
+    for plan, run in reversed(mine):  # the one that runs last, or the next would begin meanwhile
+        end_notebook = partial(_end_notebook, plan)
+        how = cancel_chunk(run, _notebook(plan, run), getpass.getuser(), datetime.now(UTC), api, end_notebook)
+        typer.echo(f"{run.conf.get('first')} to {run.conf.get('last')}: {how}")
+    typer.echo("published windows stay; the command of the load takes up the others")
 
 
 def _bulk(
@@ -343,6 +382,22 @@ def _airflow() -> AirflowApi:
     from tenantdags.dag import world
 
     return world.airflow_api("backfill")
+
+
+def _notebook(plan: TablePlan, run: DagRun) -> Notebook:
+    from tenantdags.dag import world
+    from tenantdags.steps.bulk import Notebook
+
+    return Notebook(plan, run.run_id, world.landing(plan, "backfill").blobs)
+
+
+def _end_notebook(plan: TablePlan, run_id: int) -> None:
+    from tenantdags.dag import world
+
+    try:
+        world.cancel_notebook(plan, run_id, "backfill")
+    except RunError as error:
+        typer.echo(str(error), err=True)
 
 
 def _statements(plan: TablePlan) -> Statements:

@@ -5,7 +5,7 @@ It is no tenant's: its params say whose windows a run is about, and each task re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from tenantdags.dag import run, world
 from tenantdags.dag.load_operator import NotebookOperator
 from tenantdags.model.backfill import BULK, bounds, windows_between
-from tenantdags.model.errors import ConfigError, WindowRefused
+from tenantdags.model.errors import ConfigError, LandingConflict, RunError, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.project import load_tenant
 from tenantdags.model.window import Window
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tenantdags.steps.bulk import Note, Notebook
     from tenantdags.steps.load import NotebookRun
+    from tenantdags.steps.manifest import Manifest
 
 AT_ONCE = 1  # chunk, on the whole platform: a child's is judged against its parent's, which is published before it
 _LOWEST = 1  # below every tier: whatever else waits goes first
@@ -113,11 +114,12 @@ class BulkOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         with run.failing(context):
             plan, windows = chunk_of(self.root, context)
-            self.settle_plan(plan, windows, context)
+            self.begin(plan, windows, context)
             self.step(plan, windows, context)
 
-    def settle_plan(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
+    def begin(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
         run.require_same_plan(plan, span_of(windows), context)
+        self.notebook(plan, context).require_wanted()
 
     def step(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
         raise NotImplementedError
@@ -162,33 +164,43 @@ class BulkExtract(BulkOperator):
     def execute_in_hours(self, context: Context, event: Any) -> None:
         self.execute(context)
 
-    def settle_plan(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
+    def begin(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
         run.tell_plan(context, plan)
+        self.notebook(plan, context).require_wanted()
 
     def step(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
-        from tenantdags.steps.bulk import bulk_run_id, noted, wanted
+        from tenantdags.steps.bulk import noted, wanted
+
+        generations, left = wanted(plan, windows, world.landing(plan), again=bool(context["params"]["again"]))
+        if left:
+            self.log.info("%d windows are published already and are left as they are", len(left))
+        taken: Mapping[Window, Manifest | RunError] = {}
+        if generations:
+            try:
+                taken = self._extract(plan, generations, span_of(windows), context)
+            except RunError as error:  # of all windows alike: each one's summary says it, and on-call hears of it
+                taken = dict.fromkeys(generations, error)
+        self.settle(plan, self.notebook(plan, context), noted(taken), context)
+
+    def _extract(
+        self, plan: TablePlan, generations: Mapping[Window, int], at: str, context: Context
+    ) -> Mapping[Window, Manifest | RunError]:
+        from tenantdags.steps.bulk import bulk_run_id
         from tenantdags.steps.extract_range import extract_range
         from tenantdags.steps.source import connect
 
-        at, landing = span_of(windows), world.landing(plan)
-        generations, left = wanted(plan, windows, landing, again=bool(context["params"]["again"]))
-        if left:
-            self.log.info("%d windows are published already and are left as they are", len(left))
-        taken = {}
-        if generations:
-            taken = extract_range(
-                plan,
-                tuple(generations),
-                connect=partial(connect, world.source_login(plan, at)),
-                catalogue=world.source_records(plan, at),
-                files=landing.blobs,
-                staging=world.staging(plan),
-                key=world.pii_key(plan, at),
-                base_generations=generations,
-                run_id=bulk_run_id(context["run_id"]),
-                now=partial(datetime.now, UTC),
-            )
-        self.settle(plan, self.notebook(plan, context), noted(taken), context)
+        return extract_range(
+            plan,
+            tuple(generations),
+            connect=partial(connect, world.source_login(plan, at)),
+            catalogue=world.source_records(plan, at),
+            files=world.landing(plan).blobs,
+            staging=world.staging(plan),
+            key=world.pii_key(plan, at),
+            base_generations=generations,
+            run_id=bulk_run_id(context["run_id"]),
+            now=partial(datetime.now, UTC),
+        )
 
 
 class BulkCheckExtract(BulkOperator):
@@ -222,6 +234,7 @@ class BulkLoad(NotebookOperator):
         from tenantdags.steps.load import require_table, submit_json
 
         landing, notebook = world.landing(self.plan, at), self._notebook(context)
+        notebook.require_wanted()
         urls = manifest_urls(self.plan, landing, notebook.read())
         if not urls:
             return None
@@ -257,26 +270,33 @@ class BulkCheckLoad(BulkOperator):
 
 
 class BulkPublish(BulkOperator):
-    """Publishes what passed. Fails when something of the chunk did not, so that the run is red and names it."""
+    """Publishes what passed. Fails when something of the chunk did not, so that the run is red and names it.
+
+    Cancelled meanwhile, it finishes the window at hand and begins no other.
+    """
 
     def step(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
         from tenantdags.steps.bulk import bulk_run_id, failures, publish_one, told
 
         clients = world.landing(plan), world.statements(plan, span_of(windows))
-        run_id, now = bulk_run_id(context["run_id"]), partial(datetime.now, UTC)
-        notes = self.each(plan, partial(publish_one, plan, *clients, run_id, now), context)
+        run_id, now, notebook = bulk_run_id(context["run_id"]), partial(datetime.now, UTC), self.notebook(plan, context)
+
+        def publish(window: Window, note: Note) -> Note:
+            return note if notebook.cancelled() else publish_one(plan, *clients, run_id, now, window, note)
+
+        notes = self.each(plan, publish, context)
         said = told(notes)
         context["ti"].xcom_push(RESULT, said)
         self.log.info("%s", said)
-        if failures(notes):
+        if failures(notes) or not all(note.published for note in notes.values()):
             raise AirflowFailException(f"{plan.at(span_of(windows))}: {said}")
 
 
 class BulkSummarise(BulkOperator):
     """A QA summary for every window that the chunk worked on; then, of a chunk that is whole, the notes go."""
 
-    def settle_plan(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
-        """Whatever the files say by now: what happened is told."""
+    def begin(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
+        """Whatever the files say by now, or whoever cancelled it: what happened is told."""
 
     def step(self, plan: TablePlan, windows: Sequence[Window], context: Context) -> None:
         from tenantdags.dag.alerts import tell
@@ -284,7 +304,7 @@ class BulkSummarise(BulkOperator):
         from tenantdags.steps.summarise import World, summarise
 
         notebook = self.notebook(plan, context)
-        notes, request, paged = notebook.read(), run.request_of(context), False
+        notes, request, paged = self._ended(notebook), run.request_of(context), False
         attempt = f"{context['run_id']}.{context['dag_run'].clear_number or 0}"
         for window, note in notes.items():
             clients = World(
@@ -307,6 +327,14 @@ class BulkSummarise(BulkOperator):
             paged = paged or summary.document.outcome != "green"
         if notes and not failures(notes) and all(note.published for note in notes.values()):
             notebook.delete()
+
+    def _ended(self, notebook: Notebook) -> dict[Window, Note]:
+        """Of a cancelled chunk only the windows that came to an end: nobody waits for the others, so nobody is told."""
+        if not notebook.cancelled():
+            return notebook.read()
+        with suppress(LandingConflict):  # cancelled before extract was done
+            return {window: note for window, note in notebook.read().items() if note.published or note.failure}
+        return {}
 
     def _manifest(self, plan: TablePlan, window: Window, note: Note) -> Any:
         """From landing, or from staging where it has not come that far; None when it is nowhere."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tenantdags.model.errors import ConnectionMissing
+from tenantdags.model.errors import ConnectionMissing, DatabricksSubmit
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
 
@@ -92,6 +92,22 @@ def landing(plan: TablePlan, at: At = "") -> Landing:
 
     client = container(plan, at)
     return Landing(client, abfss_root(plan, client), plan.landing.connection)
+
+
+def cancel_notebook(plan: TablePlan, run_id: int, at: At = "") -> None:
+    """Ends a run of the load notebook. Raises DatabricksSubmit when Databricks does not."""
+    from airflow.providers.databricks.hooks.databricks import DatabricksHook
+    from airflow.sdk.exceptions import AirflowException
+
+    from tenantdags.steps.redact import redact
+
+    _connection(plan, plan.databricks.connection, at)
+    try:
+        DatabricksHook(plan.databricks.connection).cancel_run(run_id)
+    except AirflowException as error:
+        what = f"run {run_id} could not be cancelled: {redact(error)}."
+        remedy = "Cancel it in Databricks, or let it end: what it appends is never published."
+        raise DatabricksSubmit(plan.at(at), what, remedy) from None
 
 
 def container(plan: TablePlan, at: At = "") -> ContainerClient:

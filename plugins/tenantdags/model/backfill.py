@@ -229,7 +229,8 @@ def _ahead(backfill: Backfill, while_paused: bool, published: frozenset[datetime
     remedy = f"End with {behind[-1]}." if behind else "Leave it to the scheduler."
     if skipped:
         what = f"the scheduler has come to {at}; it would go on behind this backfill and never run {_listed(skipped)}."
-        yield what, f"Start with {at}, or wait until it has run them."
+        first = "load them first, with --bulk" if target.paused else "wait until it has run them"
+        yield what, f"Start with {at}, or {first}."
     elif not (target.paused and while_paused):
         yield f"the scheduler has come to {at} and runs it, and what follows, by itself.", remedy
 

@@ -201,6 +201,10 @@ class AirflowApi:
         found = self.call("POST", f"/dags/{quote(dag_id)}/clearTaskInstances", body=body)
         return self._parsed(lambda raw: tuple(map(TaskInstance.from_json, raw["task_instances"])), found)
 
+    def fail_task(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Ends a task instance, also one that runs; what follows it does not begin, its run's teardown does."""
+        self.call("PATCH", f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}", body={"new_state": "failed"})
+
     def dry_run_backfill(self, dag_id: str, first: datetime, last: datetime, **body: Any) -> tuple[datetime, ...]:
         """The logical dates of the runs that `create_backfill` would make, in its order."""
         found = self.call("POST", "/backfills/dry_run", body=_backfill(dag_id, first, last, body))

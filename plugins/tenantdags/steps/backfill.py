@@ -30,12 +30,15 @@ from tenantdags.model.window import Window, window_at, window_named
 from tenantdags.steps import airflow_answers as answers
 from tenantdags.steps import publish_log
 from tenantdags.steps.airflow_api import ANY, BACKFILL, AirflowApi
+from tenantdags.steps.bulk import Notebook
+from tenantdags.steps.qa_summary import STEPS
 from tenantdags.steps.statements import Statements
 
 LIVE = ("queued", "running")
 TRIES = 5  # of making one, while Airflow's database is locked
 LOOKED_AT = 100  # the newest tasks that say how long an extract takes
-EXTRACT, SUMMARISE, SUMMARY = "extract", "summarise", "summary"
+EXTRACT, LOAD, PUBLISH, SUMMARISE, SUMMARY = "extract", "load", "publish", "summarise", "summary"
+ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")  # of a task
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +280,34 @@ def follow_chunks(
     return failed
 
 
+def cancel_chunk(
+    run: answers.DagRun,
+    notebook: Notebook,
+    by: str,
+    now: datetime,
+    api: AirflowApi,
+    end_notebook: Callable[[int], None],
+) -> str:
+    """Ends an unfinished chunk and says how.
+
+    The mark comes first: a step that begins behind it ends by itself. One that publishes is never ended from here.
+    """
+    notebook.cancel(by, now)
+    if run.state == "queued":
+        return "it ends when its turn comes, before it reads anything"
+    states = {task.task_id: task.state for task in api.tasks(BULK, run.run_id)}
+    at = next((step for step in STEPS if states.get(step) not in ENDED), None)
+    if at in (None, PUBLISH):
+        return "it finishes the window that it publishes, and begins no other"
+    api.fail_task(BULK, run.run_id, str(at))
+    started = api.xcom(BULK, run.run_id, LOAD, "run_id") if at == LOAD else None
+    if started is not None:
+        end_notebook(int(started))
+    return f"its {at} is ended; nothing of it was published"
+
+
 def _chunk_ended(run: answers.DagRun, api: AirflowApi) -> str:
-    conf, said = run.conf, api.xcom(BULK, run.run_id, "publish", "result") or "no window was judged: see the run"
+    conf, said = run.conf, api.xcom(BULK, run.run_id, "publish", "result") or "nothing was published; see the run"
     spent = run.ended_at - run.started_at if run.ended_at and run.started_at else timedelta()
     span = f"{conf.get('tenant')} {conf.get('table')} {conf.get('first')} to {conf.get('last')}"
     return f"{span} {run.state} in {spent.total_seconds():.0f} s: {said}"

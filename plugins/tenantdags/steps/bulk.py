@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tenantdags.model.errors import DatabricksRun, LandingConflict, RunError
+from tenantdags.model.errors import DatabricksRun, LandingConflict, RunError, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window, window_named
 from tenantdags.steps import gates, publish
@@ -32,6 +32,7 @@ from tenantdags.steps.statements import Statements
 
 RUN_PREFIX = "bulk"
 FORMAT = 1
+_CANCELLED = "cancelled.json"
 EXTRACT, CHECK_EXTRACT, UPLOAD, LOAD, CHECK_LOAD, PUBLISH = STEPS
 
 
@@ -104,6 +105,22 @@ class Notebook:
         path = f"{self.folder}/manifests.json"
         self._blobs.write(self._where, path, json.dumps(list(urls)).encode())
         return path
+
+    def cancel(self, by: str, at: datetime) -> None:
+        """No step of the chunk begins any more, and `publish` begins no further window."""
+        said = {"by": by, "at": at.isoformat()}
+        self._blobs.write(self._where, f"{self.folder}/{_CANCELLED}", json.dumps(said).encode())
+
+    def cancelled(self) -> bool:
+        return self._blobs.read(self._where, f"{self.folder}/{_CANCELLED}") is not None
+
+    def require_wanted(self) -> None:
+        """Raises WindowRefused when somebody cancelled the chunk."""
+        found = self._blobs.read(self._where, f"{self.folder}/{_CANCELLED}")
+        if found is not None:
+            by = json.loads(found[0]).get("by")
+            remedy = "`tenantdags backfill --bulk` with the same dates takes up what is left."
+            raise WindowRefused(self._where, f"{by} cancelled this chunk.", remedy)
 
     def delete(self) -> None:
         for path in self._blobs.names(self._where, f"{self.folder}/"):
