@@ -205,7 +205,7 @@ def test_a_paused_dag_may_be_handed_on_to_behind_what_is_published():
     assert why(paused, "2026-11-20", "2026-11-20", while_paused=True, published=loaded) == []
     assert why(paused, "2026-11-21", "2026-11-21", while_paused=True, published=loaded) == [
         "acme__orders: config.invalid: the scheduler has come to 2026-11-01; it would go on behind this backfill and "
-        "never run 2026-11-20. Remedy: Start with 2026-11-01, or wait until it has run them."
+        "never run 2026-11-20. Remedy: Start with 2026-11-01, or load them first, with --bulk."
     ]
 
 
