@@ -12,7 +12,8 @@ MANY: Final = 254
 ARITY: Final = {
     "ABS": (1, 1), "COALESCE": (2, MANY), "CONCAT": (2, MANY), "CONVERT": (2, 3), "COUNT": (1, 1),
     "COUNT_BIG": (1, 1), "DATALENGTH": (1, 1), "DATEADD": (3, 3), "DATEDIFF": (3, 3), "DAY": (1, 1), "DB_ID": (0, 1),
-    "DB_NAME": (0, 1), "GETDATE": (0, 0), "GETUTCDATE": (0, 0), "HAS_DBACCESS": (1, 1), "IIF": (3, 3),
+    "DB_NAME": (0, 1), "GETDATE": (0, 0), "GETUTCDATE": (0, 0), "HAS_DBACCESS": (1, 1), "HAS_PERMS_BY_NAME": (3, 5),
+    "IIF": (3, 3), "QUOTENAME": (1, 2),
     "ISNULL": (2, 2), "LEFT": (2, 2), "LEN": (1, 1), "LOWER": (1, 1), "LTRIM": (1, 1), "MAX": (1, 1), "MIN": (1, 1),
     "MONTH": (1, 1), "NULLIF": (2, 2), "OBJECT_ID": (1, 2), "OBJECT_NAME": (1, 2), "RIGHT": (2, 2), "RTRIM": (1, 1),
     "SCHEMA_ID": (0, 1), "SCHEMA_NAME": (0, 1), "SERVERPROPERTY": (1, 1), "SUBSTRING": (3, 3), "SUM": (1, 1),

@@ -29,6 +29,7 @@ class Traits:
     """What sys.columns says beside the type. Declared only: nothing is computed, counted up or kept as history.
 
     generated is 1 for a period's start and 2 for its end, computed the expression, collation None the database's.
+    masked is a masking function. No mask is computed: who would be shown one is refused the column.
     """
 
     collation: str | None = None
@@ -36,6 +37,7 @@ class Traits:
     computed: str | None = None
     generated: int = 0
     hidden: bool = False
+    masked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,15 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     temporal: int = 0
     history: str | None = None
+    unmask: tuple[str, ...] = ()  # logins with UNMASK on the table, beside sa
     version: int = 0
 
     @property
     def qualified(self) -> str:
         return ".".join(identifier(part) for part in (self.database, self.schema, self.name))
+
+    def unmasks(self, login: str) -> bool:
+        return login == "sa" or login in self.unmask
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)
@@ -265,7 +271,7 @@ class Catalogue:
             return self._record(self._home(database), added)
 
     def declare(self, database: str, schema: str, name: str, what: dict[str, Any]) -> Table:
-        """Say more of a table: columns {name: Traits}, foreign_keys, temporal, history; what is not said stays."""
+        """More of a table: columns {name: Traits}, foreign_keys, temporal, history, unmask; what is not said stays."""
         with self._changing(database):
             table = self._existing(database, schema, name)
             strangers = set(what.get("columns", {})) - {column.name for column in table.columns}
@@ -302,6 +308,7 @@ def _declaration(table: Table) -> dict[str, Any]:
         "foreign_keys": [asdict(key) for key in table.foreign_keys],
         "temporal": table.temporal,
         "history": table.history,
+        "unmask": list(table.unmask),
     }
 
 
@@ -314,7 +321,7 @@ def _declared(table: Table, what: dict[str, Any]) -> Table:
     ]
     return replace(
         table, columns=tuple(columns), foreign_keys=tuple(keys), temporal=what.get("temporal", 0),
-        history=what.get("history"),
+        history=what.get("history"), unmask=tuple(what.get("unmask", ())),
     )  # fmt: skip
 
 

@@ -142,8 +142,9 @@ class SqlServer:
         self._change(database, table, column, "add", type=kind)
 
     def declare(self, database: str, table: str, **what: Any) -> None:
-        """Say more of a table, for its catalogue alone: columns={name: {…}}, foreign_keys=[…], temporal=, history=.
+        """Say more of a table: columns={name: {…}}, foreign_keys=[…], temporal=, history=, unmask=[login, …].
 
+        For its catalogue alone, but for a mask: a masked column is refused to a login without UNMASK.
         The keys of a column are those of catalogue.Traits, of a foreign key those of catalogue.ForeignKey.
         """
         schema, name = table.split(".")

@@ -227,7 +227,7 @@ class Compiler(Expressions):
             return self._view(node.catalog, view.relation)
         table = self.table(node.name, node.db, node.catalog)
         self.context.touched.append(table)
-        scope.add(table_source(table, alias))
+        scope.add(table_source(table, alias, self.context.login))
         return table.qualified
 
     def _view(self, catalog: str, relation: Callable[..., str]) -> str:
@@ -316,6 +316,9 @@ class Compiler(Expressions):
             wanted = [source for source in scope.sources if source.alias.lower() == item.table.lower()]
         else:
             return []
+        for source in wanted:
+            for name in source.masked:
+                source.find(name)
         found = [replace(value, name=name) for source in wanted for name, value in source.columns.items()]
         if not found:
             raise SqlError(107, f"The column prefix '{getattr(item, 'table', '')}' does not match with a table name.")

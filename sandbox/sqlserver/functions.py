@@ -236,6 +236,32 @@ def _has_dbaccess(context: Context, node: Any, value: Value) -> Typed:
     return literal(INT, int(context.may_open(name)) if known else None)
 
 
+def _quotename(context: Context, node: Any, value: Value) -> Typed:
+    """In brackets, up to 128 characters."""
+    if len(_arguments(node)) != 1:
+        raise unserved("QUOTENAME with another quote")
+    name = convert(value(_arguments(node)[0]), SYSNAME)
+    return Typed(f"('[' || replace({name.sql}, ']', ']]') || ']')", sqltypes.text("nvarchar", 258), name.nullable)
+
+
+def _has_perms(context: Context, node: Any, value: Value) -> Typed:
+    """UNMASK alone: sa has it on every database, others on the tables that were declared so; NULL for no such table."""
+    asked = [value(argument) for argument in _arguments(node)]
+    if len(asked) not in (3, 5):
+        raise unserved(f"HAS_PERMS_BY_NAME of {len(asked)} arguments")
+    kind, permission = (_constant(argument).upper() for argument in asked[1:3])
+    if (kind, permission, len(asked)) == ("DATABASE", "UNMASK", 3) and _constant(asked[0]) == context.database:
+        return literal(INT, int(context.login == "sa"))
+    if (kind, permission, len(asked)) != ("OBJECT", "UNMASK", 5) or _constant(asked[4]).upper() != "COLUMN":
+        raise unserved(f"HAS_PERMS_BY_NAME of {permission} on this {kind}")
+    database = context.catalogue.database(context.database)
+    known = {f"[{t.schema}].[{t.name}]".lower(): t for t in database.tables.values()} if database else {}
+    branches = [f"WHEN {quoted(name)} THEN {int(t.unmasks(context.login))}" for name, t in known.items()]
+    if not branches:
+        return literal(INT, None)
+    return Typed(f"CASE lower({asked[0].sql}) {' '.join(branches)} ELSE NULL END", INT)
+
+
 def _login(context: Context, node: Any, value: Value) -> Typed:
     return literal(SYSNAME, context.login)
 
@@ -307,6 +333,7 @@ FUNCTIONS: Final[dict[str, Rule]] = {
     "CURRENTTIMESTAMP": _now(sqltypes.DATETIME), "GETUTCDATE": _now(sqltypes.DATETIME),
     "SYSUTCDATETIME": _now(_DATETIME2), "CURRENTTIMESTAMPLTZ": _now_offset,
     "DB_NAME": _db_name, "DB_ID": _db_id, "HAS_DBACCESS": _has_dbaccess, "CURRENTUSER": _login,
-    "OBJECTID": _object_id, "OBJECT_NAME": _names_of(_tables), "CURRENTSCHEMA": _names_of(_schemas),
+    "QUOTENAME": _quotename, "HAS_PERMS_BY_NAME": _has_perms, "OBJECTID": _object_id,
+    "OBJECT_NAME": _names_of(_tables), "CURRENTSCHEMA": _names_of(_schemas),
     "SCHEMA_ID": _schema_id, "TYPE_NAME": _names_of(_types), "SERVERPROPERTY": _server_property,
 }  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sandbox.sqlserver.catalogue import Catalogue, Table, identifier
 from sandbox.sqlserver.conversion import Typed
-from sandbox.sqlserver.errors import SqlError, unknown_column
+from sandbox.sqlserver.errors import SqlError, unknown_column, unserved
 
 
 @dataclass(slots=True)
@@ -29,8 +29,11 @@ class Source:
 
     alias: str
     columns: dict[str, Typed]
+    masked: frozenset[str] = frozenset()  # which this login would be shown masks of
 
     def find(self, name: str) -> Typed | None:
+        if name.lower() in self.masked:
+            raise unserved("a masked column, for a login without UNMASK,")
         return next((value for known, value in self.columns.items() if known.lower() == name.lower()), None)
 
 
@@ -75,10 +78,11 @@ class Scope:
         return found[0] if found else None
 
 
-def table_source(table: Table, alias: str) -> Source:
+def table_source(table: Table, alias: str, login: str) -> Source:
     prefix = identifier(alias)
     columns = {
         column.name: Typed(f"{prefix}.{identifier(column.name)}", column.kind, column.nullable, column.name)
         for column in table.columns
     }
-    return Source(alias, columns)
+    hidden = () if table.unmasks(login) else (c.name.lower() for c in table.columns if c.traits.masked)
+    return Source(alias, columns, frozenset(hidden))

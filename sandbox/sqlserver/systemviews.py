@@ -94,7 +94,7 @@ def _column_rows(_: Catalogue, database: Database) -> Iterator[Row]:
             collation = traits.collation or COLLATION_NAME if column.kind.name in sqltypes.TEXTS else None
             numbers = (*_type_ids(column), said.max_length, said.precision, said.scale)
             flags = (collation, column.nullable, traits.identity, traits.computed is not None)
-            generated = (traits.generated, GENERATED[traits.generated], traits.hidden)
+            generated = (traits.generated, GENERATED[traits.generated], traits.hidden, traits.masked is not None)
             yield (table.object_id, column.name, column.column_id, *numbers, *flags, *generated)
 
 
@@ -216,7 +216,8 @@ VIEWS: Final = {
         _declared(
             "object_id int,name sysname?,column_id int,system_type_id tinyint,user_type_id int,max_length smallint,"
             "precision tinyint,scale tinyint,collation_name sysname?,is_nullable bit?,is_identity bit,is_computed bit,"
-            "generated_always_type tinyint?,generated_always_type_desc nvarchar(60)?,is_hidden bit"
+            "generated_always_type tinyint?,generated_always_type_desc nvarchar(60)?,is_hidden bit,"
+            "is_masked bit"
         ),
         _column_rows,
     ),

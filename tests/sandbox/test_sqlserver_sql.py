@@ -371,6 +371,26 @@ def test_what_is_declared_of_a_table_shows_in_the_catalogue_and_changes_no_row(s
     assert rows("SELECT id, parent, called FROM Children") == [(1, 7, "Ann")]
 
 
+def test_a_masked_column_is_shown_to_whoever_has_unmask_and_to_nobody_else(sqlserver):
+    sqlserver.create_table(HOME, "dbo.Masked", [ColumnSpec("id", "int"), ColumnSpec("email", "varchar(40)")])
+    sqlserver.execute(HOME, "INSERT INTO Masked (id, email) VALUES (1, 'ann@example.com')")
+    sqlserver.declare(HOME, "dbo.Masked", columns={"email": {"masked": "email()"}})
+    may = "HAS_PERMS_BY_NAME(QUOTENAME('dbo') + '.' + QUOTENAME('Masked'), 'OBJECT', 'UNMASK', 'email', 'COLUMN')"
+    rights = f"SELECT {may}, HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK')"
+    masked = "SELECT name FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Masked') AND is_masked = 1"
+
+    def rows(sql):
+        return [tuple(row) for row in ask(sqlserver, sql, login="shared_reader")]
+
+    assert rows(masked) == [("email",)]
+    assert rows(rights) == [(0, 0)]
+    for sql in ("SELECT email FROM Masked", "SELECT * FROM Masked", "SELECT id FROM Masked WHERE email LIKE 'a%'"):
+        assert refusal(sqlserver, sql, login="shared_reader") == 40515
+    sqlserver.declare(HOME, "dbo.Masked", unmask=["shared_reader"])
+    assert rows(rights) == [(1, 0)]
+    assert rows("SELECT * FROM Masked") == [(1, "ann@example.com")]
+
+
 def test_a_declaration_of_a_column_that_is_not_there_is_refused(sqlserver):
     sqlserver.create_table(HOME, "dbo.Lonely", [ColumnSpec("id", "int")])
 

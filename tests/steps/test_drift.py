@@ -96,6 +96,7 @@ SCENARIOS: dict[str, Callable[[], Source]] = {
     "window_nullable": lambda: GOOD.change("order_date", nullable=True),
     "window_computed": lambda: GOOD.change("order_date", computed=True),
     "tenant_column": lambda: GOOD.swap("company_id"),
+    "masked": lambda: GOOD.change("customer_email", masked=True),
 }
 
 

@@ -551,6 +551,22 @@ def test_a_temporal_table_is_read_and_its_history_table_is_not(server, staging):
         run(server, plan, staging)
 
 
+def test_a_masked_column_is_not_read_by_a_login_that_is_shown_masks(server, staging):
+    plan = world.plan_of("orders")
+    server.declare("shared_sales", "dbo.Orders", columns={"customer_email": {"masked": "email()"}})
+
+    with pytest.raises(DriftBreaking) as caught:
+        run(server, plan, staging)
+
+    assert str(caught.value).partition(": drift.breaking: ")[2] == (
+        "dbo.Orders is not what orders@1 says: customer_email: is masked at the source, and the login has no UNMASK: "
+        "it would read masks. Remedy: GRANT UNMASK ON dbo.Orders to the login; before SQL Server 2022: GRANT UNMASK "
+        "in the database."
+    )
+    server.declare("shared_sales", "dbo.Orders", unmask=["shared_reader"])
+    assert run(server, plan, staging).rows > 0
+
+
 # --- isolation
 
 

@@ -266,7 +266,7 @@ def copied(bad_append, where: str = "true", **values: str) -> Loaded:
     case, loaded, lakehouse = bad_append
     made = {"_append_id": "CAST(:copy AS STRING)", **values}
     columns = ", ".join(f"{made.get(name, name)} AS {name}" for name, _ in dbsql.curated_columns(case.plan.contract))
-    found = replace(loaded, append_id=str(uuid4()))
+    found: Loaded = replace(loaded, append_id=str(uuid4()))
     names = {"append": (loaded.append_id, "STRING"), "copy": (found.append_id, "STRING")}
     table = case.plan.curated
     sql = f"INSERT INTO {table} SELECT {columns} FROM {table} WHERE _append_id = :append AND {where}"

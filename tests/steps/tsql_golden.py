@@ -36,6 +36,9 @@ DB_NAME = "t-sql/functions/db-name-transact-sql"
 CASE = "t-sql/language-elements/case-transact-sql"
 GROUP_BY = "t-sql/queries/select-group-by-transact-sql"
 COLLATE = "t-sql/statements/collations"
+MASKING = "relational-databases/security/dynamic-data-masking"
+HAS_PERMS = "t-sql/functions/has-perms-by-name-transact-sql"
+QUOTENAME = "t-sql/functions/quotename-transact-sql"
 COLUMNS = "relational-databases/system-catalog-views/sys-columns-transact-sql"
 TYPES = "relational-databases/system-catalog-views/sys-types-transact-sql"
 OBJECTS = "relational-databases/system-catalog-views/sys-objects-transact-sql"
@@ -129,7 +132,7 @@ def _session() -> Iterator[Golden]:
 
 
 def _catalogue() -> Iterator[Golden]:
-    pages = (COLUMNS, TYPES, OBJECTS, SYS_TABLES)
+    pages = (COLUMNS, TYPES, OBJECTS, SYS_TABLES, MASKING, HAS_PERMS, QUOTENAME)
     yield Golden("catalogue_columns", pages, tsql.catalogue_columns(example("acme", "orders")))
     yield Golden("catalogue_columns_with_parent", pages, tsql.catalogue_columns(example("acme", "order_lines")))
     yield Golden("catalogue_snapshot_state", (DATABASES, DB_NAME), tsql.snapshot_state())

@@ -11,6 +11,7 @@ Change = Literal[
     "added", "dropped", "renamed", "reordered", "widened", "narrowed", "retyped", "nullable", "not_null", "collation",
     "identity", "computed", "case", "case_told_apart", "system_versioned", "history_table", "no_table", "no_parent",
     "parent_column", "window_missing", "window_type", "window_nullable", "window_computed", "tenant_column",
+    "masked",
 ]  # fmt: skip
 
 
@@ -70,6 +71,8 @@ MATRIX: tuple[Cell, ...] = (
          "rows could move from window to window", since=True),
     Cell("tenant_column", "the tenant column is gone, or of a type that cannot be compared", "breaking", "breaking",
          "nothing says whose a row is"),
+    Cell("masked", "a column is masked (dynamic data masking), and the login has no UNMASK", "breaking", "breaking",
+         "masks would be loaded as if they were the values"),
 )  # fmt: skip
 _CELLS = {cell.change: cell for cell in MATRIX}
 

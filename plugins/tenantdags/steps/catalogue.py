@@ -78,6 +78,8 @@ def remedy_of(plan: TablePlan, drift: Drift) -> str:
     if changes & {"no_table", "no_parent"}:
         rights = "grant the login SELECT on it, for the server shows a login only what it has a right on"
         return f"Restore it, correct source_table in {plan.file}, or {rights}."
+    if changes == {"masked"}:
+        return f"GRANT UNMASK ON {place} to the login; before SQL Server 2022: GRANT UNMASK in the database."
     if changes == {"added"}:
         return "Add the columns to the contract, or let it allow additions (schemaEvolution.additive: allow)."
     if changes == {"case_told_apart"}:

@@ -34,6 +34,7 @@ class Found:
     computed: bool = False
     period: bool = False  # GENERATED ALWAYS, of a temporal table
     temporal_type: int = 0  # of the table: 1 a history table, 2 a system-versioned one
+    masked: bool = False  # this login is shown masks instead of the values
 
     @property
     def look(self) -> Look:
@@ -112,6 +113,7 @@ def compare(plan: TablePlan, found: Sequence[Found], *, before: Looks | None = N
         *(d for column, its in matched for d in _of_column(plan, column, its, renamed, before or {}, told_apart)),
         *_window(plan, found, before or {}),
         *_tenant(plan, found),
+        *_masked(plan, found),
         *([_history(plan)] if ours[0].temporal_type == HISTORY else []),
         *(differ("added", f.name, _added_text(f), source=f.type_text) for f in added if f not in renamed.values()),
     ]
@@ -255,6 +257,15 @@ def _tenant(plan: TablePlan, found: Sequence[Found]) -> Iterator[Difference]:
             yield _difference(plan, "tenant_column", tenant or "", text, source=table)
 
 
+def _masked(plan: TablePlan, found: Sequence[Found]) -> Iterator[Difference]:
+    """Of the columns that are read: a mask is a value like any other, and nothing downstream could tell."""
+    read = {c.source_name.casefold() for c in plan.contract.columns} | {(plan.source.tenant_column or "").casefold()}
+    for column in found:
+        if column.masked and column.table.casefold() == plan.source.table.casefold() and column.name.casefold() in read:
+            text = f"{column.name}: is masked at the source, and the login has no UNMASK: it would read masks"
+            yield _difference(plan, "masked", column.name, text)
+
+
 def _history(plan: TablePlan) -> Difference:
     place = f"{plan.source.schema}.{plan.source.table}"
     text = f"{place}: is the history table of a temporal table; name the table that it belongs to"
@@ -341,7 +352,7 @@ def _decimal_fits(found: SqlType, contract: SqlType) -> bool:
 def _found(
     table: object, column: object, name: object, length: object, precision: object, scale: object, nullable: object,
     collation: object = None, identity: object = False, computed: object = False, generated: object = 0,
-    temporal: object = 0,
+    temporal: object = 0, masked: object = False,
 ) -> Found:  # fmt: skip
     text = _type_text(str(name or "a CLR type"), int(str(length)), int(str(precision)), int(str(scale)))
     try:
@@ -351,6 +362,7 @@ def _found(
     return Found(
         str(table), str(column), parsed, text, bool(nullable), None if collation is None else str(collation),
         bool(identity), bool(computed), bool(generated), int(str(temporal or 0)),
+        bool(masked),
     )  # fmt: skip
 
 

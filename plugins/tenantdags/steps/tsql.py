@@ -144,7 +144,8 @@ def catalogue_columns(plan: TablePlan) -> Statement:
     """What drift.found_columns reads, of the source and the parent table, each table's columns in their order.
 
     Joined on system_type_id, so that an alias type shows its base type; CLR types have none and show NULL. A view has
-    no temporal_type. The server shows a login only what it has some permission on.
+    no temporal_type. The server shows a login only what it has some permission on. UNMASK is a right on the database,
+    and since SQL Server 2022 on a table or column as well: a server that does not know that answers NULL.
     """
     parent = plan.contract.window.parent
     return columns_of(plan.source.schema, *sorted({plan.source.table, parent.table if parent else plan.source.table}))
@@ -164,7 +165,14 @@ SELECT
     c.is_identity,
     c.is_computed,
     c.generated_always_type,
-    b.temporal_type
+    b.temporal_type,
+    CASE
+        WHEN c.is_masked = 0 THEN 0
+        WHEN HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK') = 1 THEN 0
+        WHEN HAS_PERMS_BY_NAME(QUOTENAME(s.name) + '.' + QUOTENAME(o.name), 'OBJECT', 'UNMASK', c.name, 'COLUMN') = 1
+            THEN 0
+        ELSE 1
+    END AS shows_masks
 FROM sys.columns AS c
 INNER JOIN sys.objects AS o ON o.object_id = c.object_id
 INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id

@@ -2,6 +2,9 @@
 -- https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-types-transact-sql
 -- https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-objects-transact-sql
 -- https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-tables-transact-sql
+-- https://learn.microsoft.com/sql/relational-databases/security/dynamic-data-masking
+-- https://learn.microsoft.com/sql/t-sql/functions/has-perms-by-name-transact-sql
+-- https://learn.microsoft.com/sql/t-sql/functions/quotename-transact-sql
 -- parameter 1: 'dbo'
 -- parameter 2: 'OrderLines'
 -- parameter 3: 'Orders'
@@ -17,7 +20,14 @@ SELECT
     c.is_identity,
     c.is_computed,
     c.generated_always_type,
-    b.temporal_type
+    b.temporal_type,
+    CASE
+        WHEN c.is_masked = 0 THEN 0
+        WHEN HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK') = 1 THEN 0
+        WHEN HAS_PERMS_BY_NAME(QUOTENAME(s.name) + '.' + QUOTENAME(o.name), 'OBJECT', 'UNMASK', c.name, 'COLUMN') = 1
+            THEN 0
+        ELSE 1
+    END AS shows_masks
 FROM sys.columns AS c
 INNER JOIN sys.objects AS o ON o.object_id = c.object_id
 INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
