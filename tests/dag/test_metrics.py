@@ -48,7 +48,7 @@ def test_a_rules_name_is_no_label():
 SEND = """
 from tenantdags.dag.metrics import send
 from tenantdags.model.metrics import of_look
-send(of_look({"gold": 2}, trouble=False))
+send(of_look({"gold": 2}, False, {}))
 """
 
 
@@ -104,9 +104,12 @@ def test_the_rules_ask_for_metrics_and_labels_that_exist():
 
 
 def test_a_look_is_measured_by_tier():
-    points = list(of_look({"silver": 0, "gold": 2}, trouble=True))
+    waits = {("gold", "source"): timedelta(minutes=12), ("gold", "curated"): timedelta()}
+
+    points = list(of_look({"silver": 0, "gold": 2}, True, waits))
 
     assert [(p.name, p.value, p.labels) for p in points] == [
         ("overdue", 2, (("tier", "gold"),)), ("overdue", 0, (("tier", "silver"),)),
-        ("looks", 1, (("kind", "trouble"),)),
+        ("pool_wait_minutes", 0, (("tier", "gold"), ("kind", "curated"))),
+        ("pool_wait_minutes", 12, (("tier", "gold"), ("kind", "source"))), ("looks", 1, (("kind", "trouble"),)),
     ]  # fmt: skip

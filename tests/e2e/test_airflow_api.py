@@ -46,6 +46,7 @@ def test_it_finds_dags_pools_and_the_others_health(api: AirflowApi) -> None:
     assert api.health().sick == ()
     assert api.import_errors() == ()
     assert api.count_dags() == 1 + len(PLATFORM)
+    assert {task.state for task in api.waiting_tasks(10)} <= {"scheduled"}
     assert api.events("tenantdags_watch", "patch_dag")[0].extra == '{"is_paused": true, "method": "PATCH"}'
 
 

@@ -66,7 +66,9 @@ class FakeAirflow:
             case ["dags", dag_id, "dagRuns", run_id]:
                 return next((_ok(_run(r)) for r in self.runs if (r.dag_id, r.run_id) == (dag_id, run_id)), _missing())
             case ["dags", dag_id, "dagRuns", run_id, "taskInstances"]:
-                return _page("task_instances", map(_task, self._tasks(dag_id, run_id)), query)
+                states = query.get_list("state")
+                of_state = [t for t in self._tasks(dag_id, run_id) if not states or t.state in states]
+                return _page("task_instances", map(_task, of_state), query)
             case ["dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", key]:
                 value = self.xcoms.get((dag_id, run_id, task_id, key))
                 return _ok({"key": key, "value": value}) if value is not None else _missing()
@@ -89,7 +91,7 @@ class FakeAirflow:
         ]
 
     def _tasks(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        return [task for task in self.tasks if (task.dag_id, task.run_id) == (dag_id, run_id)]
+        return [task for task in self.tasks if dag_id == "~" or (task.dag_id, task.run_id) == (dag_id, run_id)]
 
     def _cleared(self, dag_id: str, body: Any) -> list[TaskInstance]:
         """The named tasks, and with downstream all that come after the first of them."""

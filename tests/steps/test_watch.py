@@ -12,6 +12,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from tenantdags.model.errors import DatabricksSubmit, LandingUnreachable
 from tenantdags.model.plan import SlaPlan, TablePlan
+from tenantdags.model.pools import SLOTS
 from tenantdags.model.window import Window, day_window
 from tenantdags.steps import watch
 from tenantdags.steps.airflow_answers import Component
@@ -49,7 +50,7 @@ class Night:
     def __init__(self, container: ContainerClient, *plans: TablePlan, broken: dict[str, str] | None = None) -> None:
         self.fleet = Fleet(plans=plans, broken=broken or {})
         self.container, self.blobs = container, Blobs(container, "adls_landing", first_wait=0.01)
-        self.airflow = FakeAirflow(dags=[dag(dag_id=plan.dag_id) for plan in plans], pools=[pool()])
+        self.airflow = FakeAirflow(dags=[dag(dag_id=plan.dag_id) for plan in plans], pools=[pool(scheduled=0)])
         self.told: list[Incident] = []
         self.recovered: list[Incident] = []
         self.logged: Logged | Exception = ()
@@ -340,6 +341,34 @@ def test_a_published_file_that_is_damaged_counts_as_unpublished_and_is_told(cont
 
     assert len(night.told) == 1
     assert "landing.conflict: _published.json of this window cannot be read" in found.troubles[0]
+
+
+def test_how_long_tasks_wait_for_a_slot_is_measured_by_tier(container):
+    plan = plan_for()
+    night = Night(container, plan)
+    night.airflow.tasks = [
+        *tasks("extract", "scheduled", scheduled_at=DUE - 12 * MINUTE),
+        *tasks("extract", "scheduled", scheduled_at=DUE - 3 * MINUTE),
+        *tasks("load", "running", scheduled_at=DUE - HOUR, pool="curated_orders_v1"),
+        *tasks("extract", "scheduled", dag_id="somebody__else", scheduled_at=DUE - HOUR),
+    ]
+
+    night.airflow.pools = [pool(scheduled=0), pool("default_pool", scheduled=7)]
+    nobody_waits = night.look(DUE - HOUR)
+    asked = list(night.airflow.asked)
+    night.airflow.pools = [pool(scheduled=3)]
+    some_wait = night.look(DUE)
+
+    assert not any("taskInstances" in each for each in asked)
+    assert nobody_waits.waits == {("gold", slots): timedelta() for slots in SLOTS}
+    assert {key: wait for key, wait in some_wait.waits.items() if wait} == {("gold", "source"): 12 * MINUTE}
+
+
+def test_an_airflow_that_cannot_be_asked_says_nothing_of_waits(container):
+    night = Night(container, plan_for())
+    night.airflow.down = True
+
+    assert night.look(DUE).waits == {}
 
 
 def test_every_look_leaves_a_heartbeat(container):

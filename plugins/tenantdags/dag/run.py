@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from tenantdags.dag import traces
 from tenantdags.model.backfill import Request
 from tenantdags.model.errors import (
     DatabricksTimeout,
@@ -60,6 +61,7 @@ def run_window(plan: TablePlan, context: Context) -> Window:
     if window.as_of_date < plan.schedule.first_window:
         what = f"the window lies before first_window {plan.schedule.first_window}."
         raise WindowRefused(plan.at(window), what, f"Set first_window in {plan.file} to an earlier date.")
+    traces.say(window=window.key)
     return window
 
 
@@ -120,6 +122,7 @@ def _plain(instant: datetime) -> datetime:
 def failing(context: Context) -> Iterator[None]:
     """Our errors as Airflow's: worth a retry or not. What went wrong is in XCom before the task fails."""
     context["ti"].xcom_push(TRY, context["ti"].try_number)
+    traces.say_whose(context)
     try:
         yield
     except (AirflowRescheduleException, AirflowSkipException):
@@ -160,6 +163,7 @@ def _timed_out(context: Context) -> RunError | None:
 
 def _tell_error(context: Context, kind: str, text: str) -> None:
     context["ti"].xcom_push(ERROR, {"kind": kind, "text": text})
+    traces.say(kind=kind)
 
 
 def told(context: Context, task_id: str, key: str) -> Any:

@@ -37,7 +37,7 @@ def look_once(root: Path, now: datetime | None = None) -> Look:
     fleet = with_kept(read_fleet(root), blobs, WHERE)
     digests = keep(fleet, root, blobs, WHERE, kept.ledger.digests, at)
     found = look(fleet, kept, digests, watch_world(blobs), at)
-    metrics.send(of_look(dict(found.by_tier), bool(found.troubles)))
+    metrics.send(of_look(found.by_tier, bool(found.troubles), found.waits))
     _sweep(root, at)
     return found
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from tenantdags.model.qa import QaDocument
@@ -20,6 +20,7 @@ METRICS: dict[str, tuple[Type, str]] = {
     "minutes_to_deadline": ("gauge", "Left when the attempt ended; below 0: over."),
     "gates": ("count", "Judgements of gates; kind is pass, warn, fail or error."),
     "attempts": ("count", "Attempts at a window; kind is green, or the kind of failure."),
+    "pool_wait_minutes": ("gauge", "The longest wait for a slot, by the watch; kind is source, curated or backfill."),
     "overdue": ("gauge", "Windows of a tier that are overdue and not published, by the watch."),
     "looks": ("count", "Looks that the watch completed; kind is ok or trouble."),
 }
@@ -48,8 +49,12 @@ def of_attempt(document: QaDocument, due: datetime | None) -> Iterator[Point]:
         yield Point("freshness_minutes", fresh.total_seconds() / 60, whose)
 
 
-def of_look(overdue: dict[str, int], trouble: bool) -> Iterator[Point]:
-    """What one look of the watch says: overdue windows by tier, 0 included."""
+def of_look(
+    overdue: Mapping[str, int], trouble: bool, waits: Mapping[tuple[str, str], timedelta]
+) -> Iterator[Point]:
+    """What one look of the watch says: overdue windows by tier, waits for a slot by tier and kind, both with the 0s."""
     for tier, number in sorted(overdue.items()):
         yield Point("overdue", number, (("tier", tier),))
+    for (tier, kind), wait in sorted(waits.items()):
+        yield Point("pool_wait_minutes", wait.total_seconds() / 60, (("tier", tier), ("kind", kind)))
     yield Point("looks", 1, (("kind", "trouble" if trouble else "ok"),))

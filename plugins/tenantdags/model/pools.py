@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tenantdags.model.plan import TablePlan
 
+SLOTS = ("source", "curated", "backfill")
 _SOURCE, _CURATED, _BACKFILL = "source_", "curated_", "backfill_"  # no source or table makes the last one's names
 
 
@@ -35,6 +36,11 @@ def is_shared(pool: str) -> bool:
 
 def is_of_backfills(pool: str) -> bool:
     return pool.startswith(_BACKFILL)
+
+
+def slots_of(pool: str) -> str | None:
+    """What a slot of this pool is for, one of SLOTS; None for a pool that is not ours."""
+    return next((word for word in SLOTS if pool.startswith(f"{word}_")), None)
 
 
 def of_backfills(pool: str) -> str:

@@ -143,6 +143,12 @@ class AirflowApi:
         raw = self.call("GET", f"{_run(dag_id, ANY)}/taskInstances", query=query)
         return self._parsed(lambda raw: tuple(map(TaskInstance.from_json, raw["task_instances"])), raw)
 
+    def waiting_tasks(self, count: int) -> tuple[TaskInstance, ...]:
+        """The `count` (at most 100) tasks that wait for a slot of their pool, those of the oldest runs first."""
+        query = {"state": ["scheduled"], "order_by": "run_after", "limit": count}
+        raw = self.call("GET", f"{_run(ANY, ANY)}/taskInstances", query=query)
+        return self._parsed(lambda raw: tuple(map(TaskInstance.from_json, raw["task_instances"])), raw)
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
         """The value that a task pushed, as JSON; None when it pushed none."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"

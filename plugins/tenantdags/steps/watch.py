@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from tenantdags.model.deadline import due_of
@@ -26,6 +26,7 @@ from tenantdags.model.ledger import (
     window_of_start,
 )
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.pools import SLOTS, slots_of
 from tenantdags.model.window import Window
 from tenantdags.steps.airflow_api import AirflowApi
 from tenantdags.steps.airflow_view import AirflowView, Roll, blocked, roll_call
@@ -39,6 +40,7 @@ WHERE = "watch"
 LOG_FROM = 40  # from so many windows on the publish log is asked once, before landing is for each that is left
 READS = 500  # `_published.json` files that one look reads
 DETAILS = 50  # windows whose story one look asks Airflow for
+WAITS = 100  # tasks that one look asks for how long they wait
 THREADS = 16
 
 Logged = Collection[tuple[str, str, datetime]]  # curated table, tenant, window start
@@ -82,6 +84,7 @@ class Look:
     waiting: int  # windows that are looked at and not published
     overdue: int
     by_tier: Mapping[str, int] = field(default_factory=dict)  # of the overdue ones
+    waits: Mapping[tuple[str, str], timedelta] = field(default_factory=dict)  # by tier and what the slot is for
     told: tuple[Miss, ...] = ()
     recovered: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
@@ -112,6 +115,7 @@ def look(fleet: Fleet, kept: Kept, digests: Mapping[str, str], world: World, now
         waiting=sum(len(table.open) for table in one.tables.values()),
         overdue=sum(one.overdue.values()),
         by_tier=one.overdue,
+        waits=one.waits(),
         told=tuple(misses),
         recovered=tuple(incident.where for incident in back),
         troubles=tuple(one.troubles),
@@ -251,6 +255,23 @@ class _OneLook:
         for dag_id, plan in self.plans.items():
             starts = (window_of_start(plan, each.start) for each in self.tables[dag_id].open)
             found[plan.tier] += sum(overdue_from(plan, window) <= self.now for window in starts)
+        return found
+
+    def waits(self) -> dict[tuple[str, str], timedelta]:
+        """How long the task that waits longest for a slot waits, 0 included; nothing when Airflow cannot be asked."""
+        if self.view is None or self.airflow_trouble:
+            return {}
+        found = {(plan.tier, slots): timedelta() for plan in self.plans.values() for slots in SLOTS}
+        try:
+            ours = any(pool.scheduled and slots_of(name) for name, pool in self.view.pools.items())
+            waiting = self.view.api.waiting_tasks(WAITS) if ours else ()
+        except AirflowError as error:
+            self._lost(error)
+            return {}
+        for task in waiting:
+            plan, slots = self.plans.get(task.dag_id), slots_of(task.pool)
+            if plan and slots and task.scheduled_at:
+                found[plan.tier, slots] = max(found[plan.tier, slots], self.now - task.scheduled_at)
         return found
 
     @cached_property
