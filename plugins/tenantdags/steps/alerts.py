@@ -6,6 +6,7 @@ A page is read at night on a phone: its first line says it all, its other lines 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -43,7 +44,9 @@ class Subject:
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain JSON: of a tuple Airflow would store its kind and version as well, in every DAG."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Subject:
