@@ -100,16 +100,13 @@ def test_the_page_says_what_on_call_asks_first(dag):
         "### Acme Ltd: orders\n\n"
         f"{plan.contract.purpose}\n\n"
         f"- **Grain**: {plan.contract.grain}\n"
-        f"- **Contract**: Orders, `orders@1` version {plan.contract.version}, `include/contracts/orders.v1.odcs.yaml`\n"
-        "- **Mode**: event\n"
-        "- **Window**: one day of Europe/Berlin, from 2026-11-01 on\n"
-        f"- **Starts**: {plan.schedule.settle + plan.schedule.jitter} after the window's end\n"
-        "- **Source**: `shared_sales.dbo.Orders`, connection `mssql_shared1`\n"
+        f"- **Contract**: `include/contracts/orders.v1.odcs.yaml`, version {plan.contract.version}\n"
+        "- **Window**: day of Europe/Berlin, from 2026-11-01 on\n"
+        "- **Source**: `shared_sales.dbo.Orders` by connection `mssql_shared1`\n"
         "- **Readers see**: `prod.serving.orders`\n"
-        "- **Keys**: `order_id`\n"
         f"- **Owner**: {plan.contract.owner}\n"
         f"- **Runbook**: {plan.contract.runbook}\n"
-        "- **Tenant file**: `config/tenants/acme.yaml`\n"
+        "- **Config**: `config/tenants/acme.yaml`\n"
     )
 
 

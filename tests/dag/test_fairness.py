@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from airflow.utils.db import add_default_pool_if_not_exists, synchronize_log_template
 
-from tenantdags.dag.priority import IN_TIME, behind
-from tests.dag.fleet import DAY, Chosen, Fleet, of_tenant
+from tenantdags.dag.pools import make_pool
+from tenantdags.dag.priority import IN_TIME, windows_behind
+from tenantdags.model.pools import Pool
+from tests.dag.fleet import CHAIN, DAY, Chosen, Fleet, of_tenant
 from tests.metadata import metadata_database
 
 pytestmark = pytest.mark.airflow
@@ -55,6 +57,22 @@ def test_a_backlog_of_200_windows_waits_for_whoever_is_due_now(database):
     assert max(max(counted.values(), default=0) for counted in loads) == 1
 
 
+def test_of_two_backlogs_the_shorter_is_done_first(database):
+    """Airflow alone would take the older windows first, and who is two behind would wait for all the others."""
+    long = [of_tenant(f"long{n}", "orders") for n in range(9)]
+    short = of_tenant("short", "orders")
+    fleet = Fleet([*long, short])
+    make_pool(Pool("source_mssql_shared1", 1, "one slot for all", include_deferred=False))
+    for plan in long:
+        fleet.queue(plan.dag_id, 8)
+    fleet.queue(short.dag_id, 2)
+
+    rounds = [fleet.step() for _ in range(2 * (len(CHAIN) + 1))]
+
+    done = [task.dag_id for chosen in rounds for task in chosen if task.task_id == CHAIN[-1]]
+    assert done.count("short__orders") == 2
+
+
 def test_among_windows_in_time_the_better_tier_goes_first_and_lateness_beats_tier(database):
     plans = [
         of_tenant("bronze", "orders", "bronze", 100), of_tenant("gold", "orders", "gold", 300),
@@ -66,7 +84,7 @@ def test_among_windows_in_time_the_better_tier_goes_first_and_lateness_beats_tie
 
     assert [(task.dag_id, task.weight) for task in fleet.step()] == [
         ("gold__orders", IN_TIME + 300), ("silver__orders", IN_TIME + 200), ("bronze__orders", IN_TIME + 100),
-        ("late__orders", 300),
+        ("late__orders", 300 - 2),
     ]  # fmt: skip
 
 
@@ -82,13 +100,15 @@ def test_a_task_whose_pool_is_missing_waits_and_the_scheduler_says_for_what(data
 @pytest.mark.parametrize(
     ("run_id", "late"),
     [
-        ("scheduled__2026-11-22T04:00:00+00:00", False),
-        ("scheduled__2026-11-21T12:00:01+00:00", False),
-        ("scheduled__2026-11-21T12:00:00+00:00", True),
-        ("backfill__2026-11-22T04:00:00+00:00", True),
-        ("manual__2026-11-01T04:00:00+00:00_x7Ru2d", False),
-        (None, False),
+        ("scheduled__2026-11-22T04:00:00+00:00", 0),
+        ("scheduled__2026-11-21T12:00:01+00:00", 0),
+        ("scheduled__2026-11-21T12:00:00+00:00", 1),
+        ("scheduled__2026-11-12T12:00:00+00:00", 10),
+        ("backfill__2026-11-22T04:00:00+00:00", 1),
+        ("recount__2026-11-22T04:00:00+00:00", 1),
+        ("manual__2026-11-01T04:00:00+00:00_x7Ru2d", 0),
+        (None, 0),
     ],
 )
-def test_a_run_is_late_when_the_next_one_is_due_as_well(run_id, late):
-    assert behind(run_id, DAY, datetime(2026, 11, 22, 12, tzinfo=UTC)) is late
+def test_a_run_is_behind_by_the_later_windows_that_are_due_as_well(run_id, late):
+    assert windows_behind(run_id, DAY, datetime(2026, 11, 22, 12, tzinfo=UTC)) == late

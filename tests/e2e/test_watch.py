@@ -21,7 +21,10 @@ def test_the_dag_looks_and_leaves_a_heartbeat(rig: Rig) -> None:
     before = looks(api)
     api.set_paused(WATCH, False)
     try:
-        wait_until(lambda: looks(api) - before, 150, "a look by the DAG")
+        wait_until(lambda: looks(api) - before, 150, f"a look by the DAG after {len(before)} before")
+    except AssertionError:
+        print(*api.runs(WATCH), *(api.tasks(WATCH, run["dag_run_id"]) for run in api.runs(WATCH)), sep="\n")
+        raise
     finally:
         api.set_paused(WATCH, True)
     (run_id, *_) = looks(api) - before

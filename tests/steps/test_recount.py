@@ -119,9 +119,9 @@ def test_a_manifest_of_before_the_recount_can_still_be_read():
 
 
 def test_a_run_of_an_old_window_goes_behind_windows_in_time():
-    from tenantdags.dag.priority import behind
+    from tenantdags.dag.priority import windows_behind
 
-    assert behind(run_id_of("2026-11-20", "abc"), timedelta(days=1), NOW)
+    assert windows_behind(run_id_of("2026-11-20", "abc"), timedelta(days=1), NOW) == 1
 
 
 # --- following up, on a real container

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -82,14 +83,18 @@ def links(dag_id: str, run_id: str, databricks: str | None = None, qa: str | Non
     return Links(run=run, databricks=databricks, qa=qa)
 
 
-async def on_sla_miss(subject: dict[str, Any], every: str, ahead: float, context: Any) -> None:
+async def on_sla_miss(subject: dict[str, Any], context: Any, every: str = "day", ahead: float = 0.0) -> None:
     """The deadline's callback, run by the triggerer. `ahead` (seconds): this is the warning before the deadline."""
     await asyncio.to_thread(_miss, Subject.from_dict(subject), every, timedelta(seconds=ahead), context)
 
 
 def sla_miss_arguments(plan: TablePlan, ahead: timedelta) -> dict[str, Any]:
-    """What `on_sla_miss` has to know; stored in clear in the metadata database, so ids only."""
-    return {"subject": Subject.of(plan).to_dict(), "every": plan.schedule.every, "ahead": ahead.total_seconds()}
+    """What `on_sla_miss` has to know: ids only and no more, for Airflow stores it in clear and twice in a DAG."""
+    heard = tuple(replace(route, events=("sla_miss",)) for route in plan.alerts if "sla_miss" in route.events)
+    arguments: dict[str, Any] = {"subject": replace(Subject.of(plan), routes=heard).to_dict()}
+    if plan.schedule.every != "day":
+        arguments["every"] = plan.schedule.every
+    return arguments | ({"ahead": ahead.total_seconds()} if ahead else {})
 
 
 def _miss(subject: Subject, every: Any, ahead: timedelta, context: Mapping[str, Any]) -> None:

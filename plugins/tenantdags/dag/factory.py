@@ -116,24 +116,22 @@ def _deadlines(plan: TablePlan) -> list[DeadlineAlert] | None:
 
 def _deadline(plan: TablePlan, sla: SlaPlan, ahead: timedelta) -> DeadlineAlert:
     callback = AsyncCallback("tenantdags.dag.alerts.on_sla_miss", kwargs=sla_miss_arguments(plan, ahead))
-    name = f"{ahead} ahead" if ahead else "published in time"
+    name = f"{ahead} ahead" if ahead else "ready"
     return DeadlineAlert(WindowDeadline.of(plan, sla, ahead), timedelta(), callback, name=name)
 
 
 def _documentation(plan: TablePlan) -> str:
+    """What neither the graph nor the schedule's own words show. Airflow stores it per DAG."""
     contract, schedule, source = plan.contract, plan.schedule, plan.source
     facts = {
         "Grain": contract.grain,
-        "Contract": f"{contract.name}, `{contract.ref}` version {contract.version}, `{contract.file}`",
-        "Mode": contract.mode,
-        "Window": f"one {schedule.every} of {schedule.time_zone}, from {schedule.first_window} on",
-        "Starts": f"{schedule.settle + schedule.jitter} after the window's end",
-        "Source": f"`{source.database}.{source.schema}.{source.table}`, connection `{source.connection}`",
+        "Contract": f"`{contract.file}`, version {contract.version}",
+        "Window": f"{schedule.every} of {schedule.time_zone}, from {schedule.first_window} on",
+        "Source": f"`{source.database}.{source.schema}.{source.table}` by connection `{source.connection}`",
         "Readers see": f"`{plan.serving}`",
-        "Keys": ", ".join(f"`{key}`" for key in contract.keys),
         "Owner": contract.owner or plan.group,
         "Runbook": contract.runbook or "none",
-        "Tenant file": f"`{plan.file}`",
+        "Config": f"`{plan.file}`",
     }
     lines = "\n".join(f"- **{word}**: {fact}" for word, fact in facts.items())
     return f"### {plan.tenant_name}: {plan.table}\n\n{contract.purpose}\n\n{lines}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -23,7 +23,7 @@ from tenantdags.model.plan import TablePlan
 from tenantdags.model.provenance import Files, PlanPath, origins
 from tenantdags.model.references import Target, named_contracts
 from tenantdags.model.resolve import Inputs, open_rules, table_plan
-from tenantdags.model.risks import contract_risks, tenant_risks
+from tenantdags.model.risks import contract_risks, crowded_sources, tenant_risks
 from tenantdags.model.schema import Known
 from tenantdags.model.tenant import Defaults, Groups, Tenant
 from tenantdags.model.validate import validate
@@ -227,7 +227,7 @@ def _deeper_problems(root: Path, told: set[str]) -> list[Problem]:
     return problems
 
 
-def _risks(root: Path, said: Iterable[Said], today: date) -> Iterator[Problem]:
+def _risks(root: Path, said: Sequence[Said], today: date) -> Iterator[Problem]:
     contracts: dict[str, Contract] = {}
     for ref in contract_refs(root):
         with suppress(ConfigError):  # its errors are told by _everything
@@ -235,6 +235,8 @@ def _risks(root: Path, said: Iterable[Said], today: date) -> Iterator[Problem]:
             yield from contract_risks(shape_of(*_contract_text(root, ref))[0], contracts[ref])
     for document, tenant in said:
         yield from tenant_risks(document, tenant, contracts, today)
+    with suppress(ConfigError):  # the same
+        yield from crowded_sources(said, _read_defaults(root).pools)
 
 
 @contextmanager

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
+from tenantdags.model.between import Said
 from tenantdags.model.contract import Check, Contract
 from tenantdags.model.document import Document, Path
 from tenantdags.model.errors import Problem
-from tenantdags.model.tenant import Override, Tenant
+from tenantdags.model.tenant import Override, Pools, Tenant
 from tenantdags.model.thresholds import described, lets_more_through
 
 MANY_YEARS = 3
@@ -63,6 +64,23 @@ def _lowered(check: Check, override: Override) -> str | None:
 def parent_table(check: Check) -> str:
     """The table that a reference names."""
     return str(check.arguments[0]).partition("@")[0]
+
+
+def crowded_sources(said: Sequence[Said], pools: Pools) -> Iterator[Problem]:
+    """A table holds one slot of its source at most, so who has fewer tables than slots leaves some to the others."""
+    readers: dict[str, list[str]] = {}
+    for _, tenant in said:
+        readers.setdefault(tenant.source.connection, []).append(tenant.tenant)
+    for document, tenant in said:
+        connection, tables = tenant.source.connection, len(tenant.tables)
+        slots = pools.connections.get(connection, pools.source)
+        if len(readers[connection]) > 1 and tables >= slots:
+            text = (
+                f"{connection!r} takes {slots} extracts at once for {len(readers[connection])} tenants, and this one's "
+                f"{tables} tables may hold them all; set pools.connections.{connection} in config/defaults.yaml to "
+                f"{tables + 1} or more, if the source bears it"
+            )
+            yield _warning(document, "CFG920", ("source", "connection"), text)
 
 
 def _long_ago(document: Document, tenant: Tenant, today: date) -> Iterator[Problem]:

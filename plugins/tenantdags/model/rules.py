@@ -1103,6 +1103,14 @@ SECTIONS: dict[str, tuple[Rule, ...]] = {
             "version: 2.0.0",
             told_by="diff",
         ),
+        Rule(
+            "CFG920",
+            "Shared source with few slots",
+            "Several tenants read through one connection, and one of them has as many tables as its pool has slots: "
+            "while it catches up, the others wait for one of its extracts to end.",
+            "Give the connection more slots in `pools.connections` of config/defaults.yaml, if the source bears it.",
+            "connections: {mssql_shared1: 8}",
+        ),
     ),
 }
 RULES: dict[str, Rule] = {rule.id: rule for rules in SECTIONS.values() for rule in rules}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -44,15 +44,25 @@ class Subject:
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON: of a tuple Airflow would store its kind and version as well, in every DAG."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
+        """Plain JSON without defaults: Airflow stores it in every DAG, and tuples with their kind and version."""
+        plain = _told(self) | {"routes": [_told(route) for route in self.routes]}
+        listed: dict[str, Any] = json.loads(json.dumps(plain))
+        return listed
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Subject:
-        routes = (AlertPlan(**{**route, "events": tuple(route["events"]), "severities": tuple(route["severities"])})
-                  for route in raw["routes"])  # fmt: skip
-        return cls(**{**raw, "routes": tuple(routes), "landing": tuple(raw["landing"])})
+        routes = tuple(AlertPlan(**_tuples(route)) for route in raw["routes"])
+        return cls(**{**raw, "routes": routes, "landing": tuple(raw["landing"])})
+
+
+def _tuples(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+
+
+def _told(one: Subject | AlertPlan) -> dict[str, Any]:
+    """Its fields by name, in as far as they are no defaults."""
+    said = {field.name: (getattr(one, field.name), field.default) for field in fields(one)}
+    return {name: value for name, (value, default) in said.items() if value != default}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
