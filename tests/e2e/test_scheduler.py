@@ -118,6 +118,26 @@ def test_a_load_killed_after_its_submit_takes_up_the_same_run(rig: Rig, api: Air
     assert (seen.rows, seen.keys) == (rows, rows)
 
 
+def test_a_task_killed_for_good_has_its_summary_all_the_same(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
+    cell = caught_up[0]
+    run_id, before, summaries = run_id_of(api, cell), rig.recount.visible(cell), rig.recount.summaries(cell)
+    rig.world.sqlserver.fault("stall", table="Orders", seconds=30.0)
+    api.clear_run(DAG, run_id)
+    wait_until(lambda: api.states(DAG, run_id)["extract"] == "running", 60, "extract is running")
+
+    # what the UI's *Mark as failed* does: Airflow ends the process, and no retry follows
+    api.patch(f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/extract", {"new_state": "failed"})
+
+    assert api.wait_for_run(DAG, run_id) == "failed"
+    assert api.states(DAG, run_id) == red_at("extract")
+    *earlier, written = rig.recount.summaries(cell)
+    assert earlier == summaries
+    assert (written["outcome"], written["failed_task"], written["kind"]) == ("killed", "extract", "internal")
+    assert written["attempt"] not in {summary["attempt"] for summary in summaries}
+    assert rig.recount.visible(cell) == before
+    api.patch(f"/dags/{DAG}/dagRuns/{run_id}", {"state": "success"})  # for the tests behind this one
+
+
 def test_a_load_cleared_on_a_published_run_changes_no_row(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
     cell = caught_up[1]
     run_id, before, appended = run_id_of(api, cell), rig.recount.visible(cell), rig.recount.appended(cell)
