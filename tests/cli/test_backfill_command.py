@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tenantdags.cli import backfill as command
 from tenantdags.cli.main import app
-from tenantdags.model.errors import AirflowBusy, AirflowUnreachable, DatabricksSubmit
+from tenantdags.model.errors import AirflowBusy, AirflowConflict, AirflowUnreachable, DatabricksSubmit
 from tenantdags.steps import publish_log
 from tenantdags.steps.airflow_answers import DagRun, TaskInstance
 from tenantdags.steps.bulk import Notebook
@@ -156,6 +156,25 @@ def test_an_airflow_whose_database_is_locked_is_asked_again(project, airflow, mo
     code, said = say(project, *words, "--reset-dagruns")
     assert (code, len(airflow.asked)) == (1, 1)
     assert said.endswith("Airflow at http://airflow: 503 Database is locked. Remedy: Ask again.\n")
+
+
+def test_a_backfill_that_a_locked_database_broke_off_is_told(project, airflow, monkeypatch):
+    errors = iter([
+        AirflowBusy("http://airflow", "503 Database is locked.", "Ask again."),
+        AirflowConflict("http://airflow", "409 There is already a running backfill.", "Look."),
+    ])  # fmt: skip
+
+    def busy(*args, **body):
+        raise next(errors)
+
+    monkeypatch.setattr(airflow, "create_backfill", busy)
+    code, said = say(project, *ORDERS, "-s", "2026-11-01", "-e", "2026-11-03", "--yes")
+
+    assert code == 1
+    assert (
+        "acme__orders: config.invalid: Airflow's database was locked while the backfill was made, so only a part of "
+        "its windows has a run. Remedy: Say the same again when they have ended;" in said
+    )
 
 
 def test_the_tables_of_a_tenant_go_one_after_the_other(project, airflow, monkeypatch):

@@ -16,8 +16,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from airflow.models.backfill import (
+    AlreadyRunningBackfill,
+    BackfillDagRun,
+    NoBackfillRunsToCreate,
+    ReprocessBehavior,
+    _create_backfill,
+)
 from airflow.models.backfill import Backfill as AirflowBackfill
-from airflow.models.backfill import BackfillDagRun, NoBackfillRunsToCreate, ReprocessBehavior, _create_backfill
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
@@ -42,6 +48,7 @@ from tenantdags.model.backfill import (
     Target,
     bounds,
     decide,
+    half_made,
     refusals,
     to_lines,
     usable_reason,
@@ -86,6 +93,7 @@ def _quieten() -> None:
         from airflow._shared.logging.structlog import PER_LOGGER_LEVELS
 
         PER_LOGGER_LEVELS["airflow"] = logging.WARNING
+        PER_LOGGER_LEVELS["py.warnings"] = logging.ERROR
 
 
 def _bounds(args: Namespace) -> tuple[Bound, Bound]:
@@ -262,23 +270,28 @@ def _make(args: Namespace, each: Backfill, request: Request) -> int:
         retry=retry_if_exception(_is_locked), stop=stop_after_attempt(TRIES), sleep=lambda _: time.sleep(LOOK_AGAIN),
         reraise=True,
     )  # fmt: skip
-    found = tries(
-        _create_backfill,
-        dag_id=each.target.dag_id,
-        from_date=each.first,
-        to_date=each.last,
-        max_active_runs=args.max_active_runs,
-        reverse=args.run_backwards,
-        dag_run_conf=request.to_conf(),
-        triggering_user_name=request.by,
-        reprocess_behavior=ReprocessBehavior(each.again),
-        run_on_latest_version=True,
-    )
+    try:
+        found = tries(
+            _create_backfill,
+            dag_id=each.target.dag_id,
+            from_date=each.first,
+            to_date=each.last,
+            max_active_runs=args.max_active_runs,
+            reverse=args.run_backwards,
+            dag_run_conf=request.to_conf(),
+            triggering_user_name=request.by,
+            reprocess_behavior=ReprocessBehavior(each.again),
+            run_on_latest_version=True,
+        )
+    except AlreadyRunningBackfill:
+        if tries.statistics["attempt_number"] == 1:
+            raise
+        raise half_made(each.target) from None
     return found.id
 
 
 def _is_locked(error: BaseException) -> bool:
-    """Airflow has then taken back what it made."""
+    """Airflow has then taken back what it made, or most of it."""
     return isinstance(error, OperationalError) and is_lock_not_available_error(error)
 
 

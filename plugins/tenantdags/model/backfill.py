@@ -242,6 +242,13 @@ def not_closed(target: Target) -> WindowRefused:
     return WindowRefused(target.dag_id, what, remedy)
 
 
+def half_made(target: Target) -> WindowRefused:
+    """Of one whose making a locked database broke off: what Airflow had made by then goes on."""
+    what = "Airflow's database was locked while the backfill was made, so only a part of its windows has a run."
+    remedy = "Say the same again when they have ended; PostgreSQL and MySQL do not lock like SQLite."
+    return WindowRefused(target.dag_id, what, remedy)
+
+
 def to_lines(backfill: Backfill, at_once: int, backwards: bool = False, listed: bool = False) -> list[str]:
     """What will be made of it, for people."""
     target, made = backfill.target, backfill.made

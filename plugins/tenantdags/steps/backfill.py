@@ -20,10 +20,11 @@ from tenantdags.model.backfill import (
     Request,
     Target,
     bounds,
+    half_made,
     not_closed,
     windows_between,
 )
-from tenantdags.model.errors import AirflowBusy, AirflowNotFound, AirflowUnreachable, WindowRefused
+from tenantdags.model.errors import AirflowBusy, AirflowConflict, AirflowNotFound, AirflowUnreachable, WindowRefused
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.pools import of_backfills
 from tenantdags.model.window import Window, window_at, window_named
@@ -328,15 +329,20 @@ def make(
     backfill: Backfill, request: Request, at_once: int, backwards: bool, api: AirflowApi, pause: Callable[[], None]
 ) -> answers.Backfill:
     """Asks a busy Airflow again: it takes one backfill per DAG, so never two. Raises AirflowConflict when somebody was
-    faster, AirflowBusy when it stays so."""
+    faster, AirflowBusy when it stays so, WindowRefused when it broke off half-way."""
     tries = Retrying(
         retry=retry_if_exception_type(AirflowBusy), stop=stop_after_attempt(TRIES), sleep=lambda _: pause(),
         reraise=True,
     )  # fmt: skip
-    return tries(
-        api.create_backfill, backfill.target.dag_id, backfill.first, backfill.last, max_active_runs=at_once,
-        run_backwards=backwards, reprocess_behavior=backfill.again, dag_run_conf=request.to_conf(),
-    )  # fmt: skip
+    try:
+        return tries(
+            api.create_backfill, backfill.target.dag_id, backfill.first, backfill.last, max_active_runs=at_once,
+            run_backwards=backwards, reprocess_behavior=backfill.again, dag_run_conf=request.to_conf(),
+        )  # fmt: skip
+    except AirflowConflict:
+        if tries.statistics["attempt_number"] == 1:
+            raise
+        raise half_made(backfill.target) from None
 
 
 def follow(
