@@ -369,6 +369,9 @@ def test_a_locked_database_is_asked_again_some_times(monkeypatch):
 
     def busy(**wanted):
         for error in errors:
+            with create_session() as session:  # as Airflow leaves it on SQLite
+                session.add(Backfill(dag_id="acme__orders", from_date=MIDNIGHT, to_date=MIDNIGHT, max_active_runs=1,
+                                     dag_run_conf=wanted["dag_run_conf"], reprocess_behavior="none"))  # fmt: skip
             raise error
         return _create_backfill(**wanted)
 

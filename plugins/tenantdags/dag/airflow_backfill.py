@@ -268,7 +268,7 @@ def _make(args: Namespace, each: Backfill, request: Request) -> int:
     wait_for_closing(each.target, lambda: _is_closed(each.target), lambda: time.sleep(LOOK_AGAIN), LOOK_AGAIN)
     tries = Retrying(
         retry=retry_if_exception(_is_locked), stop=stop_after_attempt(TRIES), sleep=lambda _: time.sleep(LOOK_AGAIN),
-        reraise=True,
+        before_sleep=lambda _: _take_back(each.target.dag_id, request), reraise=True,
     )  # fmt: skip
     try:
         found = tries(
@@ -291,8 +291,19 @@ def _make(args: Namespace, each: Backfill, request: Request) -> int:
 
 
 def _is_locked(error: BaseException) -> bool:
-    """Airflow has then taken back what it made, or most of it."""
     return isinstance(error, OperationalError) and is_lock_not_available_error(error)
+
+
+def _take_back(dag_id: str, request: Request) -> None:
+    """A locked database may leave an open backfill of ours that has no run and is in the way of the next try."""
+    unfinished = select(AirflowBackfill).where(
+        AirflowBackfill.dag_id == dag_id, AirflowBackfill.completed_at.is_(None)
+    )  # fmt: skip
+    with suppress(OperationalError), create_session() as session:
+        for found in session.scalars(unfinished):
+            runs = session.scalars(select(DagRun.id).where(DagRun.backfill_id == found.id).limit(1)).all()
+            if found.dag_run_conf == request.to_conf() and not runs:
+                found.completed_at = datetime.now(UTC)
 
 
 def _wait(made: Mapping[int, Backfill]) -> bool:

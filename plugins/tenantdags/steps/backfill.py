@@ -6,6 +6,7 @@ The windows and most refusals are model/backfill.py's; here are those that depen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
@@ -332,7 +333,7 @@ def make(
     faster, AirflowBusy when it stays so, WindowRefused when it broke off half-way."""
     tries = Retrying(
         retry=retry_if_exception_type(AirflowBusy), stop=stop_after_attempt(TRIES), sleep=lambda _: pause(),
-        reraise=True,
+        before_sleep=lambda _: _take_back(backfill.target.dag_id, request, api), reraise=True,
     )  # fmt: skip
     try:
         return tries(
@@ -343,6 +344,14 @@ def make(
         if tries.statistics["attempt_number"] == 1:
             raise
         raise half_made(backfill.target) from None
+
+
+def _take_back(dag_id: str, request: Request, api: AirflowApi) -> None:
+    """A locked database may leave an open backfill of ours that has no run and is in the way of the next try."""
+    with suppress(AirflowBusy, AirflowConflict):
+        for each in api.backfills(dag_id):
+            if each.completed_at is None and each.conf == request.to_conf() and not runs_of(api, each):
+                api.cancel_backfill(each.id)
 
 
 def follow(
