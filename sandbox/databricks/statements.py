@@ -148,7 +148,10 @@ class Statements:
         kind = spark_kind(parsed)
         self._check_tables(parsed, spark)
         if kind == "Delete":
-            return self._delete(sql, self.catalog.table(full_name(parsed.this)).location, spark)
+            table = self.catalog.table(full_name(parsed.this))
+            if table.properties.get("delta.appendOnly") == "true":
+                raise SqlError("DELTA_CANNOT_MODIFY_APPEND_ONLY", "This table is configured to only allow appends.")
+            return self._delete(sql, table.location, spark)
         result = spark.sql(sql).toArrow()
         if kind == "Insert":
             return written(result.column(0)[0].as_py(), "num_affected_rows", "num_inserted_rows")

@@ -299,6 +299,14 @@ def test_delete_counts_what_it_removed(rows, schema):
     assert rows(f"SELECT count(*) FROM {schema}.t") == [["1"]]
 
 
+def test_of_a_table_for_appends_alone_nothing_is_deleted(rows, error, schema):
+    rows(f"CREATE TABLE {schema}.t (a INT) USING DELTA TBLPROPERTIES ('delta.appendOnly' = 'true')")
+    rows(f"INSERT INTO {schema}.t (a) VALUES (1)")
+
+    assert error(f"DELETE FROM {schema}.t WHERE a = 1").startswith("[DELTA_CANNOT_MODIFY_APPEND_ONLY]")
+    assert rows(f"SELECT count(*) FROM {schema}.t") == [["1"]]
+
+
 @pytest.mark.parametrize(
     "sql",
     [

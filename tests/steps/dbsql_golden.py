@@ -62,7 +62,7 @@ def _once() -> Iterator[Golden]:
         sql = dbsql.create_schema(plan.databricks.catalog, schema)
         yield Golden(f"create_schema_{schema}", ("sql-ref-syntax-ddl-create-schema.html",), sql)
     yield Golden("create_publish_log", CREATE_TABLE, dbsql.create_log(plan))
-    yield Golden("create_qa_log", CREATE_TABLE, dbsql.create_qa_log(plan))
+    yield Golden("create_qa_log", (*CREATE_TABLE, STATISTICS), dbsql.create_qa_log(plan))
     yield Golden("insert_qa_log", ("sql-ref-syntax-dml-insert-into.html", SELECT[1]), dbsql.insert_qa_log(plan))
     yield Golden("qa_logged", SELECT, dbsql.qa_logged(plan))
     yield Golden(

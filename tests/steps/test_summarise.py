@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no types
 
-from tenantdags.model.errors import DatabricksSubmit, LandingUnreachable
+from tenantdags.model.errors import DatabricksRun, DatabricksSubmit, LandingUnreachable
 from tenantdags.model.qa import QaDocument
 from tenantdags.model.schema import Known, schema
 from tenantdags.steps.alerts import Broken, Links
@@ -439,6 +439,8 @@ def test_the_summary_lands_beside_the_others_of_its_window(lakehouse, manifest, 
     assert summary.head()["readers"] is None
     sql = "SELECT outcome, source_rows, check_load, warnings FROM prod.ops.qa_log WHERE attempt = 'x-1'"
     assert lakehouse.statements().execute(sql).rows == (("green", 150, "pass", 0),)
+    with pytest.raises(DatabricksRun, match="DELTA_CANNOT_MODIFY_APPEND_ONLY"):
+        lakehouse.statements().execute("DELETE FROM prod.ops.qa_log WHERE attempt = 'x-1'")
 
 
 @pytest.mark.sandbox

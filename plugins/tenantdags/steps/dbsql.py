@@ -119,7 +119,8 @@ ORDER BY ordinal_position"""
 def create_qa_log(plan: TablePlan) -> str:
     columns = [(name, kind, None) for name, kind in QA_LOG]
     comment = "One row per attempt at a window, whatever became of it; only ever appended to."
-    return _create_table(plan.databricks.qa_log, columns, ("tenant_id", "as_of_date"), comment)
+    table = _create_table(plan.databricks.qa_log, columns, ("tenant_id", "as_of_date"), comment)
+    return f"{table}\nTBLPROPERTIES ('delta.appendOnly' = 'true')"
 
 
 def insert_qa_log(plan: TablePlan) -> str:

@@ -1,5 +1,6 @@
 -- https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-ddl-create-table-using.html
 -- https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-ddl-cluster-by.html
+-- https://docs.databricks.com/en/sql/language-manual/sql-ref-syntax-ddl-tblproperties.html
 CREATE TABLE IF NOT EXISTS `prod`.`ops`.`qa_log` (
   `tenant_id` STRING,
   `table_name` STRING,
@@ -30,3 +31,4 @@ CREATE TABLE IF NOT EXISTS `prod`.`ops`.`qa_log` (
 USING DELTA
 CLUSTER BY (`tenant_id`, `as_of_date`)
 COMMENT 'One row per attempt at a window, whatever became of it; only ever appended to.'
+TBLPROPERTIES ('delta.appendOnly' = 'true')
