@@ -24,6 +24,7 @@ TABLE = "orders"
 LATE_APART, GONE_APART = 5.0, 7.0  # seconds between two deadlines: each page is alone, at any second of a minute
 LEAD = 75.0  # until the first deadline: files are found, runs made
 WATCH_LEAD = 20.0  # the same where all is known already
+FINISHED = (["success"], ["failed"])
 _LOOK = ("look", "seconds", "CPU-s", "peak RSS MB", "API calls", "`_published.json`", "CPU-s of the api-server")
 PATIENCE = 150.0  # behind the last deadline
 
@@ -68,6 +69,8 @@ class Platform:
         self.airflow = Airflow(self._home, self.project, env)
         self.airflow.up(print)
         self.airflow.api.wait_for_dags([WATCH], 120)
+        # paused under its run it would not go on, once unpaused, before its file is parsed again
+        _wait(lambda: [run["state"] for run in self.airflow.api.runs(WATCH)][-1:] in FINISHED, 120, "a first look")
         self.airflow.api.set_paused(WATCH, True)
 
     def down(self) -> None:
