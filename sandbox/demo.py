@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sandbox.airflow_home import USER, Airflow
 from sandbox.catchup import Schedule, first_windows, schedule_of
+from sandbox.lateness import Lateness
 from sandbox.project import POLL_SECONDS, copy_project
 from sandbox.recount import Cell
 from sandbox.seed import repair_window, seed
@@ -26,8 +27,11 @@ class Demo(Stage):
     def tell(self) -> int:
         """The whole story; 0 when every claim was seen to be true."""
         self._start_world()
-        schedule = self._make_project()
+        now = datetime.now(UTC)
+        self._make_project(now)
         self._apply()
+        late = Lateness.held_back(self, now)
+        schedule = schedule_of(self.project, now)
         self._start_airflow()
         self.api.wait_for_dags(schedule.dag_ids)
         self._repair_last_time(schedule)
@@ -35,7 +39,11 @@ class Demo(Stage):
         runs = self._catch_up(schedule)
         self._check(runs)
         self._show(runs)
+        if late:
+            late.begin()
         Trouble(self, schedule).tell()
+        if late:
+            late.see()
         return self._end()
 
     def _start_world(self) -> None:
@@ -46,8 +54,7 @@ class Demo(Stage):
         undo_drift(self.world.sqlserver)  # of a demo that was cut short
         self.say(f"seeded three tenants with the days up to {yesterday}")
 
-    def _make_project(self) -> Schedule:
-        now = datetime.now(UTC)
+    def _make_project(self, now: datetime) -> None:
         first = first_windows(ROOT, self.project, now)
         copy_project(self.project, self.run_dir / "staging", first)
         self.say(f"project copied to {self.project.relative_to(ROOT)}, with three settings for one machine:")
@@ -55,7 +62,6 @@ class Demo(Stage):
             f"  staging beside it; Databricks asked every {POLL_SECONDS} s; first_window moved to the last due days:"
         )
         self.say("  " + ", ".join(f"{tenant} {day}" for tenant, day in first.items()))
-        return schedule_of(self.project, now)
 
     def _apply(self) -> None:
         self.airflow = Airflow(self.home, self.project, self.world.env())

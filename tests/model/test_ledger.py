@@ -14,6 +14,7 @@ from tenantdags.model.ledger import (
     TableLedger,
     advanced,
     call_of,
+    next_due,
     overdue_from,
     settled,
     told,
@@ -223,6 +224,16 @@ def test_a_table_without_a_deadline_is_expected_when_its_next_run_starts():
     start = day(23).end + without.schedule.settle + without.schedule.jitter
 
     assert overdue_from(without, day(22)) == start
+
+
+def test_the_next_instant_that_is_worth_a_look_is_known():
+    table, seen = Watched(plan(sla=SlaPlan(ready_by=time(6), warn_before=45 * MINUTE)), DUE - 3 * HOUR), []
+    for at in (DUE - 2 * HOUR, DUE - 45 * MINUTE, DUE):
+        table.look(at)
+        assert table.ledger
+        seen.append(next_due(table.plan, table.ledger, at))
+
+    assert seen == [DUE - 45 * MINUTE, DUE, DUE + DAY - 45 * MINUTE]
 
 
 @pytest.mark.parametrize("step", [5 * MINUTE, -5 * MINUTE])

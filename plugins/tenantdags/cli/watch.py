@@ -33,19 +33,22 @@ def watch(project: ProjectOption = None, once: Once = False, heartbeat_age: Age 
         _look(root)
         return
     while True:
+        pause = 60 - time.time() % 60
         with suppress(typer.Exit):  # the reason is printed; the next look may find landing again
-            _look(root)
-        time.sleep(60 - time.time() % 60)
+            pause = (_look(root) - datetime.now(UTC)).total_seconds()
+        time.sleep(max(1.0, pause))
 
 
-def _look(root: Path) -> None:
-    from tenantdags.dag.watch import look_once
+def _look(root: Path) -> datetime:
+    """When to look again."""
+    from tenantdags.dag.watch import look_once, next_look
     from tenantdags.steps.watch_text import look_lines
 
     with problems_shown(), errors_shown():
         found = look_once(root)
     for line in look_lines(found):
         typer.echo(line)
+    return next_look(found)
 
 
 def _tell_age(root: Path, at_most: timedelta) -> None:

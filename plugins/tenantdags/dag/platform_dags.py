@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,6 +16,8 @@ from tenantdags.model.backfill import BULK
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from tenantdags.steps.watch import Look
 
 WATCH = "tenantdags_watch"
 PRUNE = "tenantdags_prune"
@@ -105,7 +108,10 @@ class PruneOperator(BaseOperator):
 
 
 class WatchOperator(BaseOperator):
-    """One look of the watchdog. What it found stands in the log; that windows are overdue does not fail the task."""
+    """The looks of one minute: one, and more where windows fall due in it, or their pages would wait for the next.
+
+    What they found stands in the log; that windows are overdue does not fail the task.
+    """
 
     template_fields: Sequence[str] = ()
 
@@ -114,6 +120,18 @@ class WatchOperator(BaseOperator):
         self.root = root
 
     def execute(self, context: Context) -> None:
+        from tenantdags.dag.watch import MOST, next_look
+
+        found = self._look()
+        minute = found.at.replace(second=0, microsecond=0)
+        for _ in range(MOST - 1):
+            again = next_look(found)
+            if again >= minute + timedelta(minutes=1):
+                return
+            time.sleep(max(0.0, (again - datetime.now(UTC)).total_seconds()))
+            found = self._look()
+
+    def _look(self) -> Look:
         from tenantdags.dag.watch import look_once
         from tenantdags.model.errors import TenantDagsError
         from tenantdags.steps.watch_text import look_lines
@@ -124,6 +142,7 @@ class WatchOperator(BaseOperator):
             raise AirflowFailException(str(error)) from None
         for line in look_lines(found):
             self.log.info(line)
+        return found
 
 
 _WATCH_DOC = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 THREADS = 8
+APART = timedelta(seconds=15)  # between two looks, however many windows fall due
+MOST = 4  # looks in one minute
+LAST = timedelta(seconds=50)  # of a minute: what falls due later is left to the next one's look
 API_SECONDS = 15.0  # what one question to Airflow may take, so that a hanging api-server holds up no page
 
 
@@ -40,6 +43,13 @@ def look_once(root: Path, now: datetime | None = None) -> Look:
     metrics.send(of_look(found.by_tier, bool(found.troubles), found.waits))
     _sweep(root, at)
     return found
+
+
+def next_look(found: Look) -> datetime:
+    """When to look again: as the next minute begins, or before, where a window falls due in this one."""
+    minute = found.at.replace(second=0, microsecond=0)
+    soon = max(found.next_due, found.at + APART) if found.next_due else None
+    return soon if soon and soon < minute + LAST else minute + timedelta(minutes=1)
 
 
 def why(plan: TablePlan, window: Window, now: datetime) -> str:

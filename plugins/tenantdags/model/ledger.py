@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any, Literal
 
 from tenantdags.model.deadline import due_of
@@ -121,6 +121,13 @@ def call_of(plan: TablePlan, ledger: TableLedger, now: datetime, *, early: bool 
         return Call(windows[fresh[0]], "page", tuple(each.start for each in fresh[1:]))
     ahead = [each for each in ledger.open if not each.told and _warns(plan, windows[each], now, early)]
     return Call(windows[ahead[0]], "ahead") if ahead else None
+
+
+def next_due(plan: TablePlan, ledger: TableLedger, now: datetime, *, early: bool = False) -> datetime | None:
+    """When a look will find more to tell than one at `now`, as far as the clock decides; None: nothing more is due."""
+    coming = (_looked_at_from(plan, window, early) for window in islice(_unseen(plan, ledger), 1))
+    opened = (overdue_from(plan, _cell(plan, each.start)) for each in ledger.open)
+    return min((at for at in (*coming, *opened) if at > now), default=None)
 
 
 def told(ledger: TableLedger, call: Call, kind: str, now: datetime) -> TableLedger:

@@ -20,6 +20,7 @@ from tenantdags.model.ledger import (
     TableLedger,
     advanced,
     call_of,
+    next_due,
     overdue_from,
     settled,
     told,
@@ -91,6 +92,7 @@ class Look:
     reads: int = 0
     asked_log: bool = False
     kept: bool = True
+    next_due: datetime | None = None  # when a look will find more, as far as the clock decides
 
 
 def look(fleet: Fleet, kept: Kept, digests: Mapping[str, str], world: World, now: datetime) -> Look:
@@ -122,6 +124,7 @@ def look(fleet: Fleet, kept: Kept, digests: Mapping[str, str], world: World, now
         reads=one.reads,
         asked_log=one.asked_log,
         kept=write_ledger(world.blobs, WHERE, kept, ledger),
+        next_due=one.next_due(),
     )
     beat(world.blobs, WHERE, now, {"tables": done.tables, "overdue": done.overdue, "troubles": list(done.troubles)})
     return done
@@ -273,6 +276,10 @@ class _OneLook:
             if plan and slots and task.scheduled_at:
                 found[plan.tier, slots] = max(found[plan.tier, slots], self.now - task.scheduled_at)
         return found
+
+    def next_due(self) -> datetime | None:
+        soon = (next_due(p, self.tables[i], self.now, early=i in self.stuck) for i, p in self.plans.items())
+        return min((at for at in soon if at is not None), default=None)
 
     @cached_property
     def view(self) -> AirflowView | None:
