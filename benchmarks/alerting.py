@@ -193,9 +193,9 @@ def _text(late: Pages, gone: Pages, even: Pages, dags: int, costs: Mapping[str, 
 A running Airflow (scheduler, triggerer, dag-processor, api-server, SQLite, LocalExecutor), Azurite as landing, and a
 webhook on loopback that notes when a page arrives. Late: runs that wait for a pool which does not exist, with the watch
 paused, so the scheduler's own deadline check and the triggerer tell. Never started: DAGs that were paused before their
-window's run began; `tenantdags_watch` looks as each minute begins, and again where windows fall due within it. Deadlines
-are {LATE_APART:.0f} and {GONE_APART:.0f} s apart, each tenant has a route of its own (or storm control would gather
-them), and each window is told exactly once.
+window's run began; `tenantdags_watch` looks as each minute begins, and again where windows fall due within it.
+Deadlines are {LATE_APART:.0f} and {GONE_APART:.0f} s apart, each tenant has a route of its own (or storm control would
+gather them), and each window is told exactly once.
 
 {table(["from the deadline to the page, seconds", "windows", "p50", "p95", "slowest"], latencies)}
 
