@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ _SETTINGS: Mapping[str, Any] = {
     "dag_processor__parsing_processes": 1,
     "dag_processor__refresh_interval": 5,
     "dag_processor__bundle_refresh_check_interval": 2,
-    "dag_processor__min_file_process_interval": 3600,
+    "dag_processor__min_file_process_interval": 60,
     "api__auto_refresh_interval": 3,
     "logging__uvicorn_logging_level": "WARNING",
     "openlineage__disabled": True,
@@ -146,9 +146,13 @@ class Airflow:
         """Start what is not running and return when all four processes are healthy; raises SandboxError otherwise."""
         self.prepare()
         env = self.env()
-        for component in self.components:
+        *others, scheduler = sorted(self.components, key=lambda each: each.name == "scheduler")
+        for component in others:
             component.start(env)
-        self._wait_healthy(seconds)
+        # tasks report to the api-server, and one that starts before it answers fails
+        self._wait(others[:1], seconds)
+        scheduler.start(env)
+        self._wait(self.components, seconds)
         say(f"airflow: ready at {self.url}")
 
     def down(self, say: Callable[[str], None] = lambda line: None, seconds: float = 20.0) -> None:
@@ -255,20 +259,21 @@ class Airflow:
             write_private(path, json.dumps(state))
         return state
 
-    def _wait_healthy(self, seconds: float) -> None:
+    def _wait(self, wanted: Sequence[Component], seconds: float) -> None:
+        """Until the heartbeats of `wanted` are of this start; raises SandboxError when one has died or it takes long."""
         deadline = time.monotonic() + seconds
-        while sick := list(self._sick()):
-            dead = [each for each in self.components if each.process() is None]
+        while sick := list(self._sick(wanted)):
+            dead = [each for each in wanted if each.process() is None]
             if dead or time.monotonic() > deadline:
                 worst = dead or sick
                 tails = "\n".join(f"--- {each.log_file}\n{each.log_tail()}" for each in worst)
                 raise SandboxError(f"Airflow did not start: {', '.join(each.name for each in worst)}\n{tails}")
             time.sleep(0.3)
 
-    def _sick(self) -> Iterator[Component]:
+    def _sick(self, wanted: Sequence[Component]) -> Iterator[Component]:
         """The components whose heartbeat is not from this start (all of them until the api-server answers)."""
         beats = self.api.heartbeats()
-        for component in self.components:
+        for component in wanted:
             record = read_json(component.record)
             if component.name not in beats or beats[component.name] < record.get("started", float("inf")):
                 yield component

@@ -60,7 +60,7 @@ def test_it_finds_a_windows_run_with_its_tasks_and_what_they_told(api: AirflowAp
     assert run.run_type in ("scheduled", "backfill")  # a backfill that ran it again made it its own
     assert run == api.run(DAG, run.run_id)
     assert {task.state for task in tasks.values()} == {"success"}
-    assert tasks["extract"].pool == "source_mssql_shared1"
+    assert tasks["extract"].pool == ("backfill_" if run.run_type == "backfill" else "") + "source_mssql_shared1"
     assert api.xcom(DAG, run.run_id, "extract", "manifest")["tenant"] == "acme"
     assert api.xcom(DAG, run.run_id, "extract", "no_such_key") is None
     assert len(api.clear_tasks(DAG, run.run_id, "load", dry_run=True)) == 4  # with check_load, publish and summarise

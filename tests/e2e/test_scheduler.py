@@ -170,6 +170,31 @@ def test_staging_that_is_not_there_any_more_leaves_readers_alone(
     assert rig.recount.visible(cell) == before
 
 
+def test_an_edit_under_a_run_that_asks_for_other_rows_is_refused(
+    rig: Rig, api: AirflowApi, caught_up: list[Cell]
+) -> None:
+    cell, file = caught_up[1], rig.airflow.project / "config/tenants/acme.yaml"
+    run_id, before, text = run_id_of(api, cell), rig.recount.visible(cell), file.read_text()
+    rig.world.databricks.fault("get_stall", seconds=8.0)
+    api.clear_run(DAG, run_id)
+    wait_until(lambda: not rig.world.databricks.faults(), 60, "the load has submitted its run and asks for it")
+    file.write_text(text.replace("tenant_value: 123", "tenant_value: 124"))
+    try:
+        assert api.wait_for_run(DAG, run_id) == "failed"
+    finally:
+        file.write_text(text)
+
+    [refused] = [task for task, state in api.states(DAG, run_id).items() if state == "failed"]
+    assert api.states(DAG, run_id) == red_at(refused)
+    error = api.xcom(DAG, run_id, refused, "error")
+    assert error["kind"] == "config.invalid"
+    assert "source changed since extract of this run" in error["text"]
+    assert rig.recount.visible(cell) == before
+    assert run_again(api, cell) == ("success", GREEN)
+    after = rig.recount.visible(cell)
+    assert (after.rows, after.keys, after.generation) == (before.rows, before.keys, before.generation + 1)
+
+
 def test_overlapping_backfills_double_nothing(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
     before = [rig.recount.visible(cell) for cell in caught_up]
     one, two, three = (cell.bounds[0] for cell in caught_up)
