@@ -55,7 +55,7 @@ FOREIGN_KEYS = {
 }
 TRAITS = {
     "InvoiceID": {"identity": True}, "Gross": {"computed": "([Net Amount]+[Tax])"},
-    "ValidFrom": {"generated": 1, "hidden": True}, "ValidTo": {"generated": 2, "hidden": True},
+    "secret": {"masked": "default()"}, "ValidFrom": {"generated": 1, "hidden": True}, "ValidTo": {"generated": 2, "hidden": True},
 }  # fmt: skip
 DRAFTS = ("Customers", "Orders", "OrderLines", "Invoices", "Heap")
 

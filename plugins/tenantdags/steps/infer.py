@@ -103,6 +103,8 @@ def _column(found: Found, key: Sequence[str], stored: dict[str, bool]) -> Source
     note = ""
     if found.computed:
         note = f"computed at the source{'' if stored.get(found.name) else ' each time it is read'}"
+    if found.masked:
+        note = "masked at the source: personal? The login has no UNMASK, so runs would stop"
     return SourceColumn(
         name=found.name, type=found.type, type_text=found.type_text, required=not found.nullable, note=note,
         key_position=list(key).index(found.name) + 1 if found.name in key else None, identity=found.identity,
