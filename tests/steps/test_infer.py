@@ -54,8 +54,8 @@ FOREIGN_KEYS = {
     ],
 }
 TRAITS = {
-    "InvoiceID": {"identity": True}, "Gross": {"computed": "([Net Amount]+[Tax])"},
-    "secret": {"masked": "default()"}, "ValidFrom": {"generated": 1, "hidden": True}, "ValidTo": {"generated": 2, "hidden": True},
+    "InvoiceID": {"identity": True}, "Gross": {"computed": "([Net Amount]+[Tax])"}, "secret": {"masked": "default()"},
+    "ValidFrom": {"generated": 1, "hidden": True}, "ValidTo": {"generated": 2, "hidden": True},
 }  # fmt: skip
 DRAFTS = ("Customers", "Orders", "OrderLines", "Invoices", "Heap")
 
