@@ -14,6 +14,7 @@ from tenantdags.model.errors import (
     LandingUnreachable,
     PublishRefused,
     ReconcileMismatch,
+    TableBehind,
 )
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.publish import publish
@@ -142,6 +143,9 @@ def test_a_view_that_hides_rows_is_a_mismatch(lakehouse, shortcut, fresh):
 
     with pytest.raises(ReconcileMismatch, match=r"published 99 rows: that is what prod\.serving\.hidden shows"):
         shortcut.window(plan, window, 150, FIRST)
+    lakehouse.statements().execute(f"DROP VIEW {plan.serving}")
+    with pytest.raises(TableBehind, match=r"Run `tenantdags apply`"):
+        shortcut.window(plan, fresh(plan), 150, SECOND)
 
 
 def test_a_major_that_runs_beside_is_counted_in_its_table(lakehouse, shortcut, fresh):
