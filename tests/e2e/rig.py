@@ -112,7 +112,11 @@ class Runner:
     def stop(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(20)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:  # in the middle of a run whose test was given up
+            self._process.kill()
+            self._process.wait(20)
 
     def _ask(self, **command: Any) -> dict[str, Any]:
         assert self._process.stdin
@@ -159,10 +163,11 @@ class Rig:
         self.airflow.api.set_paused("tenantdags_watch", True)
 
     def down(self) -> None:
-        self._hearing.close()
-        self.runner.stop()
-        self.airflow.down(seconds=5)
-        self.world.down()
+        with ExitStack() as each:  # whatever does not end keeps nothing else running
+            each.callback(self.world.down)
+            each.callback(self.airflow.down, seconds=5)
+            each.callback(self.runner.stop)
+            each.callback(self._hearing.close)
 
     @property
     def scheduled(self) -> list[Cell]:
