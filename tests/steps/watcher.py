@@ -1,7 +1,7 @@
 """A reader that knows nothing of the product, in a process of its own: Delta logs by delta-rs, files by pyarrow.
 
 It looks 20 times a second, and once more whenever it is asked to: so it has looked between any two writes, however slow
-the machine is. A file of a Delta table never changes, so each is read once.
+the machine is. A file of a Delta table never changes, so each is read once. At the end DuckDB is asked the same in SQL.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from threading import Event, Lock, Thread
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
@@ -27,6 +28,16 @@ from tenantdags.steps.landing import Landing
 from tests.steps.lakehouse import Lakehouse
 
 HERTZ = 20
+SEEN = """
+WITH winner AS (
+  SELECT window_start, max(generation) AS generation, max_by(append_id, generation) AS append_id
+  FROM read_parquet($log, hive_partitioning = false)
+  WHERE table_name = $name AND tenant_id = $tenant
+  GROUP BY window_start)
+SELECT w.window_start, w.generation, w.append_id, count(c.tenant_id), count(DISTINCT c.order_id)
+FROM winner w LEFT JOIN read_parquet($curated, hive_partitioning = false) c
+  ON c.window_start = w.window_start AND c._append_id = w.append_id AND c.tenant_id = $tenant
+GROUP BY ALL ORDER BY w.window_start"""
 
 
 @dataclass(frozen=True)
@@ -150,9 +161,10 @@ def _watch(pipe: Connection, what: _What) -> None:
         started = due = time.monotonic()
         while True:
             asked = pipe.recv() if pipe.poll(max(0.0, due - time.monotonic())) else None
-            if asked == "stop":
-                break
             looks.append(tables.look())
+            if asked == "stop":
+                assert looks[-1] == tables.asked(), "DuckDB does not see the same"
+                break
             due = max(due + 1 / HERTZ, time.monotonic())
             if asked:
                 pipe.send(len(looks))
@@ -185,6 +197,14 @@ class _Tables:
             keys = [key for file in held for key in file.get((start, row["append_id"]), ())]
             sights.append(Sight(start, row["generation"], row["append_id"], len(keys), len(set(keys))))
         return sights
+
+    def asked(self) -> list[Sight]:
+        """The same by DuckDB, of every file anew."""
+        names = {"name": self._what.name, "tenant": self._what.tenant}
+        files = {"log": self._files(self._log), "curated": self._files(self._curated)}
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return [Sight(*row) for row in connection.execute(SEEN, {**names, **files}).fetchall()]
 
     def _files(self, table: DeltaTable) -> list[str]:
         table.update_incremental()
