@@ -260,7 +260,7 @@ class Airflow:
         return state
 
     def _wait(self, wanted: Sequence[Component], seconds: float) -> None:
-        """Until the heartbeats of `wanted` are of this start; raises SandboxError when one has died or it takes long."""
+        """Until the heartbeats of `wanted` are of this start. Raises SandboxError when one died or it takes long."""
         deadline = time.monotonic() + seconds
         while sick := list(self._sick(wanted)):
             dead = [each for each in wanted if each.process() is None]

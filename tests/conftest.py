@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 KINDS = ("unit", "sandbox", "airflow")
-ONE_WORLD = "tests/e2e/"  # its tests share servers and an order, so `pytest -n` leaves them in one worker
+# End-to-end tests share servers and an order, so `pytest -n` leaves them in one worker: those of the running Airflow in
+# one, those that run DAGs in their own process in another.
+END_TO_END = "tests/e2e/"
+LIVE = ("airflow_api", "backfill", "leaks_live", "loaders", "scheduler", "watch")
 
 # The tests start Python hundreds of times, and compiling Airflow costs seconds each time it finds no bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -40,17 +43,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _turn(item: pytest.Item) -> tuple[int, ...]:
     """Among workers the longest goes first, or it would run alone at the end."""
-    return -item.nodeid.startswith(ONE_WORLD), -KINDS.index(kind(item))
+    return -item.nodeid.startswith(END_TO_END), -KINDS.index(kind(item))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hands the workers whole files, and ONE_WORLD as if it were one, in the order of the tests."""
+    """Hands the workers whole files, and each world's as if they were one, in the order of the tests."""
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # ships no types
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # the same
         def _split_scope(self, nodeid: str) -> str:
-            return ONE_WORLD if nodeid.startswith(ONE_WORLD) else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            if not file.startswith(END_TO_END):
+                return file
+            return "live" if file.removeprefix(END_TO_END)[5:-3] in LIVE else "in process"
 
     config.option.loadscopereorder = False
     return ByFile(config, log)

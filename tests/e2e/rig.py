@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,10 @@ class Runner:
 
 
 class Rig:
-    """World, seed, `tenantdags apply`, and the two Airflows with a project each, all under one folder.
+    """World, seed, `tenantdags apply`, and two Airflows with a project each, all under one folder.
 
-    The scheduler has acme's orders alone, so that what it does by itself is soon done; the in-process runner has every
-    DAG. Neither has retries that wait.
+    An Airflow is started when a test first asks for it. The scheduler has acme's orders alone, so that what it does by
+    itself is soon done; the in-process runner has every DAG. Neither has retries that wait.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -148,26 +149,41 @@ class Rig:
         self.world.up()
         self._hearing.enter_context(http(self.receiver))
         seed(self.world.sqlserver, self.yesterday, days=DAYS)
-        everything = self.project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
+        self.every_tenant = self.project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
         scheduled = self.project("scheduled", {"acme": self.scheduled[0].as_of_date}, retries=2)
         only_table(scheduled / "config/tenants/acme.yaml", "orders")
-        self.airflow = Airflow(self.folder / "airflow", scheduled, self._env(), settings=_QUICK)
-        self.airflow.prepare()
-        self.tenantdags(everything, "apply")
-        template = self.folder / "migrated.db"
-        shutil.copyfile(self.airflow.database, template)
-        self.runner = Runner(self.folder / "runner", everything, self._env(), template)
-        self.airflow.up()
+        self._airflow = Airflow(self.folder / "airflow", scheduled, self._env(), settings=_QUICK)
+        self._airflow.prepare()
+        self.tenantdags(self.every_tenant, "apply")
+        self.template = self.folder / "migrated.db"
+        shutil.copyfile(self._airflow.database, self.template)
+
+    @cached_property
+    def airflow(self) -> Airflow:
+        """The one with all its processes."""
+        self._airflow.up()
         # every minute a look would take the tests' few slots; those who need it look themselves
-        self.airflow.api.wait_for_dags(["tenantdags_watch"], 120)
-        self.airflow.api.set_paused("tenantdags_watch", True)
+        self._airflow.api.wait_for_dags(["tenantdags_watch"], 120)
+        self._airflow.api.set_paused("tenantdags_watch", True)
+        return self._airflow
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(self.folder / "runner", self.every_tenant, self._env(), self.template)
 
     def down(self) -> None:
         with ExitStack() as each:  # whatever does not end keeps nothing else running
             each.callback(self.world.down)
-            each.callback(self.airflow.down, seconds=5)
-            each.callback(self.runner.stop)
+            if "_airflow" in vars(self):
+                each.callback(self._airflow.down, seconds=5)
+            if "runner" in vars(self):
+                each.callback(self.runner.stop)
             each.callback(self._hearing.close)
+
+    @property
+    def airflows(self) -> list[Airflow]:
+        """Those that were started."""
+        return [self._airflow, *([self.runner.airflow] if "runner" in vars(self) else [])]
 
     @property
     def scheduled(self) -> list[Cell]:
@@ -210,7 +226,7 @@ class Rig:
         return project
 
 
-_QUICK = {"core__default_task_retry_delay": 3}
+_QUICK = {"core__default_task_retry_delay": 3, "dag_processor__min_file_process_interval": 15}
 
 
 def only_table(file: Path, table: str) -> None:

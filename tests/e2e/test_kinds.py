@@ -12,13 +12,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.recount import Cell
-from tenantdags.model.ledger import TableLedger
 from tenantdags.model.taxonomy import KINDS
-from tenantdags.steps.alerts import fingerprint_of, in_words
-from tenantdags.steps.ledger_file import LEDGER, Ledger
 from tenantdags.steps.published import Generation, PublishedFile
 from tests.e2e.pages import assert_told_once, texts
-from tests.e2e.rig import Outcome, Rig, Runner, only_table, wait_until
+from tests.e2e.rig import Outcome, Rig, Runner, wait_until
 from tests.e2e.test_outcomes import assert_green, assert_nothing_published, red_at
 
 pytestmark = pytest.mark.airflow
@@ -116,44 +113,6 @@ def test_a_new_column_is_told_the_morning_after(rig: Rig, runner: Runner) -> Non
     assert (at_once, told) == (0, 1)
     assert texts(rig.receiver) == ["\n".join([f"WARNINGS of {datetime.now(UTC).date()}: 1 window", str(cell), *lines])]
     assert f"- {DRIFT['loyalty_points']}" in lines
-
-
-def test_a_window_whose_run_never_started(rig: Rig) -> None:
-    """Told by `tenantdags watch --once`, which knows the table for two days; Airflow has no such DAG."""
-    rig.forget_alerts()
-    project, due = _promising(rig), datetime.combine(rig.due + timedelta(days=1), time(10), UTC)
-    ledger = Ledger({"globex__orders": TableLedger(since=due - timedelta(days=2))})
-    rig.recount.container.upload_blob(LEDGER, ledger.to_json(), overwrite=True)
-    before = datetime.now(UTC)
-
-    rig.tenantdags(project, "watch", "--once")
-
-    (text,) = texts(rig.receiver)
-    overs = {in_words(at - due) for at in (before, datetime.now(UTC))}
-    where = f"globex orders {rig.due}"
-    assert text in {
-        f"""\
-PAGE {where} missing, {over} over
-Cause: its run never started: Airflow has no DAG globex__orders
-Tenant: Globex Corporation (globex), silver
-Deadline: {due:%H:%M %a %d %b} UTC
-Readers see: nothing of this window
-Not affected: published windows; any tenant may have this
-Runbook: docs/runbooks/missing.md
-Table: docs/runbooks/orders.md
-Fingerprint: {fingerprint_of("globex", "orders", str(rig.due), "missing")}"""
-        for over in overs
-    }
-
-
-def _promising(rig: Rig) -> Path:
-    """A project of one table that is due by ten in the morning (UTC)."""
-    project = rig.project("promising", {"globex": rig.due}, retries=0)
-    file = project / "config/tenants/globex.yaml"
-    only_table(file, "orders")
-    text = file.read_text().replace("America/New_York", "UTC").replace("{within: 8h}", "{within: 10h}")
-    file.write_text(text)
-    return project
 
 
 def test_every_kind_is_raised_by_some_test_here() -> None:

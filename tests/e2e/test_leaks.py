@@ -21,12 +21,12 @@ OWN = ("state.json", "passwords.json")  # where the test's Airflow keeps its own
 
 def left_behind(rig: Rig) -> Iterator[Path]:
     """Logs, metadata databases (with XCom and serialised DAGs), generated loaders and staging."""
-    places = (rig.airflow.home, rig.runner.airflow.home, *rig.folder.glob("*_staging"))
+    places = (*(airflow.home for airflow in rig.airflows), *rig.folder.glob("*_staging"))
     return (file for place in places for file in place.rglob("*") if file.is_file() and file.name not in OWN)
 
 
 def test_no_secret_is_left_behind(rig: Rig) -> None:
-    secrets = [*seeded_secrets(rig.world.run_dir), *rig.airflow.secrets, *rig.runner.airflow.secrets]
+    secrets = [*seeded_secrets(rig.world.run_dir), *(secret for airflow in rig.airflows for secret in airflow.secrets)]
     files = sorted(left_behind(rig))
     search = Search(secrets)
 

@@ -23,9 +23,8 @@ DEADLINES = "SELECT id, name, reference, interval, callback_def FROM deadline_al
 
 def processed(rig: Rig, name: str, *, bundle: bool) -> dict[str, Any]:
     """What one pass of a real dag-processor writes to the metadata database, by DAG id."""
-    project = rig.runner.project
-    airflow = Airflow(rig.folder / name, project, rig.world.env(), bundle=bundle)
-    airflow.prepare(rig.folder / "migrated.db")
+    airflow = Airflow(rig.folder / name, rig.every_tenant, rig.world.env(), bundle=bundle)
+    airflow.prepare(rig.template)
     airflow.cli("dag-processor", "--num-runs", "1")
     with sqlite3.connect(airflow.database) as database:
         errors = database.execute("SELECT filename, stacktrace FROM import_error").fetchall()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
 import pytest
 
 from sandbox.airflow_api import FINISHED, AirflowApi
-from tests.e2e.rig import Rig, wait_until
+from tenantdags.model.ledger import TableLedger
+from tenantdags.steps.alerts import fingerprint_of, in_words
+from tenantdags.steps.ledger_file import LEDGER, Ledger
+from tests.e2e.pages import texts
+from tests.e2e.rig import Rig, only_table, wait_until
 from tests.e2e.test_scheduler import start_of
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
@@ -61,3 +68,41 @@ def test_what_on_call_types_works_on_a_real_airflow(rig: Rig) -> None:
     assert "done: 3 tasks were cleared" in said
     assert api.wait_for_run(dag_id, run_id) == "success"
     assert "admin cleared tasks" in rig.tenantdags(rig.airflow.project, "explain", *words)
+
+
+def test_a_window_whose_run_never_started(rig: Rig) -> None:
+    """Told by `tenantdags watch --once`, which knows the table for two days; Airflow has no such DAG."""
+    rig.forget_alerts()
+    project, due = _promising(rig), datetime.combine(rig.due + timedelta(days=1), time(10), UTC)
+    ledger = Ledger({"globex__orders": TableLedger(since=due - timedelta(days=2))})
+    rig.recount.container.upload_blob(LEDGER, ledger.to_json(), overwrite=True)
+    before = datetime.now(UTC)
+
+    rig.tenantdags(project, "watch", "--once")
+
+    (text,) = texts(rig.receiver)
+    overs = {in_words(at - due) for at in (before, datetime.now(UTC))}
+    where = f"globex orders {rig.due}"
+    assert text in {
+        f"""\
+PAGE {where} missing, {over} over
+Cause: its run never started: Airflow has no DAG globex__orders
+Tenant: Globex Corporation (globex), silver
+Deadline: {due:%H:%M %a %d %b} UTC
+Readers see: nothing of this window
+Not affected: published windows; any tenant may have this
+Runbook: docs/runbooks/missing.md
+Table: docs/runbooks/orders.md
+Fingerprint: {fingerprint_of("globex", "orders", str(rig.due), "missing")}"""
+        for over in overs
+    }
+
+
+def _promising(rig: Rig) -> Path:
+    """A project of one table that is due by ten in the morning (UTC)."""
+    project = rig.project("promising", {"globex": rig.due}, retries=0)
+    file = project / "config/tenants/globex.yaml"
+    only_table(file, "orders")
+    text = file.read_text().replace("America/New_York", "UTC").replace("{within: 8h}", "{within: 10h}")
+    file.write_text(text)
+    return project
