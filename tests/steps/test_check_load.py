@@ -251,6 +251,12 @@ def missing(manifest, path):
     return path, None
 
 
+def other_columns(manifest, path):
+    """The notebook would load something else."""
+    columns = (replace(manifest.columns[0], name="customer_id"), *manifest.columns[1:])
+    return path.replace("part-00000.parquet", "_manifest.json"), replace(manifest, columns=columns).to_json().encode()
+
+
 def to_parquet(table):
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
@@ -260,10 +266,11 @@ def to_parquet(table):
 @pytest.mark.parametrize(
     ("fault", "wrong", "landed"),
     [
-        (replaced, "in landing is no Parquet file", 75),
-        (shortened, "in landing is not the file that was staged", 78),
-        (relabelled, "in landing is not the file that was staged", 150),
-        (missing, "is missing in landing", 75),
+        (replaced, "part-00000.parquet in landing is no Parquet file", 75),
+        (shortened, "part-00000.parquet in landing is not the file that was staged", 78),
+        (relabelled, "part-00000.parquet in landing is not the file that was staged", 150),
+        (missing, "part-00000.parquet is missing in landing", 75),
+        (other_columns, "_manifest.json in landing is not the one that was staged", 150),
     ],
 )
 def test_a_landed_file_that_was_replaced_is_a_mismatch(fault, wrong, landed, lakehouse, appended):
@@ -278,7 +285,7 @@ def test_a_landed_file_that_was_replaced_is_a_mismatch(fault, wrong, landed, lak
 
     assert (before.outcome, before.landed, report.landed) == ("pass", 150, landed)
     said = f"source 150, staged 150, landed {landed}, loaded 150, appended 150"
-    with pytest.raises(ReconcileMismatch, match=f"rows_reconcile: part-00000.parquet {wrong}; {said} "):
+    with pytest.raises(ReconcileMismatch, match=f"rows_reconcile: {wrong}; {said} "):
         require_open(plan, window, report)
 
 

@@ -51,7 +51,7 @@ RULES = (
     rule("freshness", "updated_at", "hour", must=("<=", 23)),
     rule("sql", "", "SELECT count(*) FROM ${table} WHERE amount < 0"),
     rule("reconcile", "", "sum", "amount", "currency"),
-    rule("reference", "customer_id", "customers@1", "customer_id"),
+    rule("reference", "customer_id", "removal_parent@1", "customer_id"),
     rule("volume_band", "", 1, 1, must=("<=", 4)),
 )
 IN_WAREHOUSE = ("reference", "volume_band")  # what files cannot tell
@@ -114,16 +114,19 @@ def test_with_the_rule_alone_the_gate_over_files_is_red(check, bad_files):
     assert (report.outcome, broken(report)) == ("fail", {check.id})
 
 
+def called(table: str, plan: TablePlan) -> TablePlan:
+    """The same as a table of its own, so that no other test meets its windows."""
+    landing = replace(plan.landing, prefix=f"{table}/v1/tenant_id={plan.tenant}")
+    return replace(plan, contract=replace(plan.contract, table=table), landing=landing)
+
+
 @pytest.fixture(scope="module")
 def bad_append(running_lakehouse, tmp_path_factory) -> tuple[Case, Loaded, Lakehouse]:
     """The same in a table of its own, beside a parent that lacks customers, one week behind a window of 1,000 rows."""
-    plan = plan_of("northwind", "orders")
-    landing = replace(plan.landing, prefix="removal/v1/tenant_id=northwind")
-    plan = replace(plan, contract=replace(plan.contract, table="removal"), landing=landing)
-    plan = ruled(plan, *(c for c in RULES if c.kind == "reconcile"))
-    running_lakehouse.apply(plan)
+    plan = ruled(called("removal", plan_of("northwind", "orders")), *(c for c in RULES if c.kind == "reconcile"))
+    parent = called("removal_parent", plan_of("northwind", "customers"))
+    running_lakehouse.apply(plan, parent)
     window, staging = window_of_plan(plan), Staging(tmp_path_factory.mktemp("removal"))
-    parent = plan_of("northwind", "customers")
     running_lakehouse.published_window(parent, window, good_rows(parent, window, 5), staging, "20261122T020000Z-parent")
     known = {
         "table_name": plan.curated_name, "tenant_id": plan.tenant, "window_start": window.start - timedelta(days=7),
@@ -303,7 +306,9 @@ def broken_append(name: str, bad_append) -> dict[str, Any]:
         )
         return {"loaded": copied(bad_append, order_id=f"CAST({first(case, 'order_id', '-5')} AS BIGINT)")}
     assert name == "not_empty"
-    manifest = stage(case.plan, case.window, [], Staging(case.staging.root / "empty"))
+    staging = Staging(case.staging.root / "empty")
+    manifest = stage(case.plan, case.window, [], staging, load_id="20261122T020000Z-empty1")
+    bad_append[2].landing(case.plan).upload(case.plan, case.window, manifest, staging)
     return {"manifest": manifest, "loaded": Loaded(append_id=str(uuid4()), rows=0, run_id=1, run_page_url="x")}
 
 

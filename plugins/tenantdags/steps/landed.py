@@ -15,20 +15,22 @@ from tenantdags.model.window import Window
 from tenantdags.steps.blobs import Blobs, code_of
 from tenantdags.steps.manifest import Manifest, Part
 from tenantdags.steps.report import Landed
+from tenantdags.steps.staging import MANIFEST
 
 TAIL = 64 * 1024  # holds the footer of a part of ours; a longer one is asked for again
 IN_FLIGHT = 8
 
 
 def count_landed(plan: TablePlan, window: Window, manifest: Manifest, blobs: Blobs) -> Landed:
-    """Two small requests per part: its size and recorded SHA-256, and the end of the file.
+    """Two small requests per part: its size and recorded SHA-256, and the end of the file; and one for the manifest.
 
     Raises LandingUnreachable, or TableBehind for a missing container.
     """
     folder = plan.landing.load_path(window, manifest.load_id)
     with blobs.errors(plan.at(window)), ThreadPoolExecutor(max_workers=IN_FLIGHT) as pool:
         found = list(pool.map(lambda part: _count(blobs, f"{folder}/{part.name}", part), manifest.parts))
-    return Landed(rows=sum(rows for rows, _ in found), strange=tuple(_said(wrong for _, wrong in found)))
+    strange = _said([_manifest(plan.at(window), folder, manifest, blobs), *(wrong for _, wrong in found)])
+    return Landed(rows=sum(rows for rows, _ in found), strange=tuple(strange))
 
 
 def require_landed(plan: TablePlan, window: Window, manifest: Manifest, landed: Landed) -> None:
@@ -36,6 +38,24 @@ def require_landed(plan: TablePlan, window: Window, manifest: Manifest, landed: 
     if landed.strange or landed.rows != manifest.rows:
         what = "; ".join((*landed.strange, f"staged {manifest.rows}, landed {landed.rows} rows")) + "."
         raise ReconcileMismatch(plan.at(window), what, "Clear `extract`: a fresh load gets a folder of its own.")
+
+
+def _manifest(where: str, folder: str, manifest: Manifest, blobs: Blobs) -> str | None:
+    """What is wrong with it: the notebook loads what the manifest in landing says."""
+    found = blobs.read(where, f"{folder}/{MANIFEST}")
+    if found is None:
+        return f"{MANIFEST} is missing in landing"
+    try:
+        same = _loaded(Manifest.from_json(found[0].decode())) == _loaded(manifest)
+    except (ValueError, KeyError, TypeError):
+        same = False
+    return None if same else f"{MANIFEST} in landing is not the one that was staged"
+
+
+def _loaded(manifest: Manifest) -> tuple[object, ...]:
+    """What decides which rows are appended, how, and with which stamps."""
+    whose = (manifest.tenant, manifest.as_of_date, manifest.window_start, manifest.load_id)
+    return (*whose, manifest.parts, manifest.columns)
 
 
 def _count(blobs: Blobs, path: str, part: Part) -> tuple[int, str | None]:
