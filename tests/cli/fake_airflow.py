@@ -99,6 +99,9 @@ class FakeAirflow:
     def fail_task(self, dag_id: str, run_id: str, task_id: str) -> None:
         self.asked.append(("fail", (run_id, task_id)))
 
+    def reparse(self, dag_id: str) -> None:
+        self.asked.append(("reparse", dag_id))
+
     def trigger(self, dag_id: str, **body: Any) -> DagRun:
         self.asked.append(("trigger", body))
         made = run(

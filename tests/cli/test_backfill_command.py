@@ -163,6 +163,29 @@ def test_an_airflow_whose_database_is_locked_is_asked_again(project, airflow, mo
     assert said.endswith("Airflow at http://airflow: 503 Database is locked. Remedy: Ask again.\n")
 
 
+@pytest.mark.parametrize("parsed", [True, False])
+def test_a_paused_dag_is_handed_on_to_behind_what_is_published(project, airflow, monkeypatch, parsed):
+    known = dag("acme__orders", paused=True, next_start=midnight("2026-11-01"))
+    airflow._dags["acme__orders"] = known
+    seen = tuple(published(f"2026-11-0{day}", 200) for day in range(1, 4))
+    monkeypatch.setattr(publish_log, "read", lambda plan, statements: seen)
+
+    def parse(_: float) -> None:
+        if parsed:
+            airflow._dags["acme__orders"] = dataclasses.replace(known, next_start=midnight("2026-11-04"))
+
+    monkeypatch.setattr(SLEEP, parse)
+    words = (*ORDERS, "-s", "2026-11-03", "-e", "2026-11-03", "--while-paused", "--no-wait", "--yes")
+
+    code, said = say(project, *words)
+
+    assert (code, airflow.asked[-1]) == (0, ("reparse", "acme__orders"))
+    assert said.splitlines()[-2] == (
+        "the scheduler goes on with 2026-11-04 when the DAG is unpaused" if parsed else
+        "Airflow has not parsed the DAG's file again; unpause it only then, or the scheduler begins at 2026-11-01"
+    )  # fmt: skip
+
+
 def test_a_backfill_that_a_locked_database_broke_off_is_told(project, airflow, monkeypatch):
     errors = iter([
         AirflowBusy("http://airflow", "503 Database is locked.", "Ask again."),

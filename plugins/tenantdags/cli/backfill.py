@@ -298,7 +298,7 @@ def _run(
     api: AirflowApi,
 ) -> int:  # fmt: skip
     """The number of windows that failed."""
-    from tenantdags.steps.backfill import follow, make, wait_for_closing
+    from tenantdags.steps.backfill import follow, hand_on, make, wait_for_closing
 
     def closed() -> bool:
         number = each.target.closing
@@ -310,6 +310,8 @@ def _run(
     wait_for_closing(each.target, closed, pause, LOOK_AGAIN)
     made = make(each, request, at_once or plan.backfill.max_active_runs, backwards, api, pause)
     typer.echo(f"{plan.dag_id}: backfill {made.id} made")
+    if each.is_ahead:
+        typer.echo(hand_on(each, api, pause))
     if no_wait:
         typer.echo("not waiting; `tenantdags backfill status` tells how far it is")
         return 0

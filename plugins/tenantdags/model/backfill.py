@@ -63,6 +63,11 @@ class Backfill:
         return tuple(window for window in self.windows if window not in self.kept)
 
     @property
+    def is_ahead(self) -> bool:
+        """Whether it ends where the scheduler has not come to, which goes on behind it."""
+        return self.target.next_start is not None and self.last >= self.target.next_start
+
+    @property
     def first(self) -> datetime:
         """Airflow's `from_date`: an instant, since a date would mean midnight UTC."""
         return self.windows[0].start
@@ -180,9 +185,9 @@ def refusals(
 
 def bulk_refusals(backfill: Backfill, now: datetime) -> tuple[WindowRefused, ...]:
     """The same for a load beside the scheduler, which makes no runs of the DAG."""
-    target, last = backfill.target, backfill.windows[-1]
+    target = backfill.target
     found = list(refusals(backfill, now, while_paused=True, ahead=False))
-    if not found and not target.paused and target.next_start is not None and last.start >= target.next_start:
+    if not found and not target.paused and target.next_start is not None and backfill.is_ahead:
         what = f"the scheduler has come to {window_at(target.next_start, target.every, target.zone)} and loads it, and "
         what += "what follows, by itself meanwhile."
         found.append(WindowRefused(target.dag_id, what, f"`airflow dags pause {target.dag_id}` until this is done."))
@@ -220,7 +225,7 @@ def _in_use(backfill: Backfill, while_paused: bool) -> Iterator[tuple[str, str]]
 def _ahead(backfill: Backfill, while_paused: bool, published: frozenset[datetime]) -> Iterator[tuple[str, str]]:
     """Airflow goes on behind a DAG's newest run, a backfill's included: what lies before it would never be run."""
     target, windows, goes_on = backfill.target, backfill.windows, backfill.target.next_start
-    if goes_on is None or windows[-1].start < goes_on:
+    if goes_on is None or not backfill.is_ahead:
         return
     at = window_at(goes_on, target.every, target.zone)
     between = _cells(goes_on, windows[0].start, target.every, target.zone)

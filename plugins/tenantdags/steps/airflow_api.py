@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -181,6 +182,12 @@ class AirflowApi:
     def pause(self, dag_id: str, paused: bool = True) -> Dag:
         return self._parsed(Dag.from_json, self.call("PATCH", f"/dags/{quote(dag_id)}", body={"is_paused": paused}))
 
+    def reparse(self, dag_id: str) -> None:
+        """Asks for the DAG's file to be parsed soon, which is when Airflow decides which run comes next."""
+        token = self.call("GET", f"/dags/{quote(dag_id)}")["file_token"]
+        with suppress(AirflowConflict):  # somebody has asked already
+            self.call("PUT", f"/parseDagFile/{quote(token)}")
+
     def trigger(self, dag_id: str, **body: Any) -> DagRun:
         """A run by hand. Raises AirflowConflict when there is one of that id or date."""
         body = {"logical_date": None, **body}
@@ -273,7 +280,7 @@ class AirflowApi:
 
     def _answer(self, answer: httpx.Response) -> Json:
         if answer.is_success:
-            return self._parsed(lambda raw: raw, _json(answer) if answer.content else {})
+            return self._parsed(lambda raw: raw, {} if answer.content in (b"", b"null") else _json(answer))
         said = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_detail(answer)}"
         match answer.status_code:
             case 401 | 403:

@@ -37,6 +37,7 @@ from tenantdags.steps.qa_summary import STEPS
 from tenantdags.steps.statements import Statements
 
 LIVE = ("queued", "running")
+PARSED_WITHIN = 24  # looks
 TRIES = 5  # of making one, while Airflow's database is locked
 LOOKED_AT = 100  # the newest tasks that say how long an extract takes
 EXTRACT, LOAD, PUBLISH, SUMMARISE, SUMMARY = "extract", "load", "publish", "summarise", "summary"
@@ -344,6 +345,20 @@ def make(
         if tries.statistics["attempt_number"] == 1:
             raise
         raise half_made(backfill.target) from None
+
+
+def hand_on(backfill: Backfill, api: AirflowApi, pause: Callable[[], None]) -> str:
+    """Of a paused DAG that the scheduler is to take up behind this backfill: where it goes on, seen in Airflow."""
+    target = backfill.target
+    api.reparse(target.dag_id)
+    for _ in range(PARSED_WITHIN):
+        start = api.dag(target.dag_id).next_start
+        if start is not None and start > backfill.last:
+            goes_on = window_at(start, target.every, target.zone)
+            return f"the scheduler goes on with {goes_on} when the DAG is unpaused"
+        pause()
+    behind = "Airflow has not parsed the DAG's file again; unpause it only then, or the scheduler begins at "
+    return f"{behind}{window_at(target.next_start or backfill.first, target.every, target.zone)}"
 
 
 def _take_back(dag_id: str, request: Request, api: AirflowApi) -> None:
