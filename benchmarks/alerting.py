@@ -205,7 +205,8 @@ The first page of each:
 
 {_quoted(gone.text)}
 
-What one look costs at {dags:,} DAGs, with what it imports, against a real api-server on a database with all of them. `_published.json` are the files it read in landing.
+What one look costs at {dags:,} DAGs, with what it imports, against a real api-server on a database with all of them.
+`_published.json` are the files it read in landing.
 
 {table(_LOOK, looks)}"""
 
