@@ -131,6 +131,40 @@ def test_a_bulk_load_is_one_source_pass_and_one_notebook_run_and_a_red_window_st
 
     _a_cancelled_chunk_publishes_nothing(rig, api, (*words, "--reset-dagruns", "--yes"))
     _the_scheduler_leaves_what_is_loaded_alone(rig, api, cells[-1])
+    _a_paused_dag_is_handed_on_to_behind_what_is_loaded(rig, api)
+
+
+def forget(rig: Rig, api: AirflowApi, *runs: dict[str, Any]) -> None:
+    """As if the scheduler had not come to them yet."""
+    for run in runs:
+        api._call("DELETE", f"/dags/{DAG}/dagRuns/{run['dag_run_id']}")
+    with (rig.airflow.project / "config/tenants/acme.yaml").open("a") as file:
+        file.write("# parsed again\n")
+
+
+def _a_paused_dag_is_handed_on_to_behind_what_is_loaded(rig: Rig, api: AirflowApi) -> None:
+    """Of a DAG that never ran, whose windows a bulk load has published, one backfilled window is where it goes on."""
+    cells, before = rig.scheduled, seen(rig, rig.scheduled)
+    first, day = cells[0].bounds[0], str(cells[-1].as_of_date)
+    api.set_paused(DAG, True)
+    forget(rig, api, *api.runs(DAG))
+    wait_until(lambda: next_window(api) == first, 60, "the scheduler begins anew")
+
+    words = ("backfill", "--tenant", "acme", "--table", "orders", "-s", day, "-e", day, "--reason", REASON)
+    refused = tenantdags(rig, *words, "--yes")
+    done = tenantdags(rig, *words, "--while-paused", "--no-wait", "--yes")
+    assert "the DAG is paused" in refused.stderr
+    assert "\nthe scheduler goes on with " in done.stdout, done.stdout + done.stderr
+    assert next_window(api) == cells[-1].bounds[1]
+
+    api.set_paused(DAG, False)
+    wait_until(lambda: [run["state"] for run in api.runs(DAG)] == ["success"], 180, "the one window is loaded")
+    assert seen(rig, cells) == [*before[:-1], (before[-1][0] + 1, before[-1][1])]
+
+
+def next_window(api: AirflowApi) -> datetime | None:
+    found = api.get(f"/dags/{DAG}")["next_dagrun_data_interval_start"]
+    return datetime.fromisoformat(found) if found else None
 
 
 def _a_cancelled_chunk_publishes_nothing(rig: Rig, api: AirflowApi, words: tuple[str, ...]) -> None:
@@ -155,9 +189,7 @@ def _the_scheduler_leaves_what_is_loaded_alone(rig: Rig, api: AirflowApi, cell: 
     """Airflow makes a run that was deleted again, as catch-up would have made it behind the bulk load."""
     before = seen(rig, [cell])
     (old,) = [run for run in api.runs(DAG) if datetime.fromisoformat(run["data_interval_start"]) == cell.bounds[0]]
-    api._call("DELETE", f"/dags/{DAG}/dagRuns/{old['dag_run_id']}")
-    with (rig.airflow.project / "config/tenants/acme.yaml").open("a") as file:
-        file.write("# parsed again\n")
+    forget(rig, api, old)
 
     def again() -> list[dict[str, Any]]:
         runs = [run for run in api.runs(DAG) if run["data_interval_start"] == old["data_interval_start"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from typing import Annotated
 
 import typer
@@ -53,6 +54,8 @@ def _dags(plans: tuple[TablePlan, ...], yes: list[str]) -> frozenset[str]:
 def _apply(
     plans: tuple[TablePlan, ...], contracts: tuple[Contract, ...], forced: frozenset[str], dry_run: bool
 ) -> None:
+    # Airflow reads it at import; what its hooks log is nothing for people
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     from tenantdags.dag import world
     from tenantdags.dag.pools import make_pool, pools_behind
     from tenantdags.steps.apply import Moves, World
