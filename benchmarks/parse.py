@@ -85,7 +85,8 @@ contract it names; the loop reads the same tenant files with PyYAML, takes ready
 same code; dag-factory reads YAML with the same operators, without deadlines and teardown, for which it has no words;
 Blueprint reads a YAML file per DAG, with our DAG arguments and the same operators, without teardown.
 
-A task's start is what it costs before its first line: the worker prepares the bundle and finds its task in the file.
+A task's start is what it costs before its first line: a fork of a scheduler, which has loaded its plugins and read no
+tenant's file, prepares the bundle and finds its task in the DAG file.
 
 Airflow gives up on a file after 30 s of import or 50 s in all (both lifted here), so the longest file is what limits
 the number of DAGs: ours grows with one tenant's tables, not with the number of tenants."""

@@ -43,8 +43,12 @@ def parse(root: str, kind: str) -> Work:
 
 def start(root: str, kind: str, dag_id: str) -> Work:
     """What a task costs before its first line: the worker prepares the bundle and finds the task in its DAG file."""
+    import airflow.dag_processing.manager  # noqa: F401 - as a scheduler has it, from which the LocalExecutor forks
+
     start_task_process()
-    folder, files = _prepare(Path(root), kind)
+    if kind == "ours":  # the loaders are there, and a worker has read none of their files
+        _forked(partial(_refreshed, Path(root)))
+    folder, files = _files(Path(root), kind)
     file = next((file for file in files if file.stem.endswith(dag_id.split("__")[0])), files[0])
 
     def work() -> dict[str, Any]:
@@ -57,9 +61,18 @@ def start(root: str, kind: str, dag_id: str) -> Work:
 def _prepare(root: Path, kind: str) -> tuple[Path, list[Path]]:
     import airflow.dag_processing.manager  # noqa: F401 - what the dag processor has in memory before a file
 
-    folder = _bundle(root).path if kind == "ours" else root / kind
     if kind == "ours":
-        _bundle(root).refresh()
+        _refreshed(root)
+    return _files(root, kind)
+
+
+def _refreshed(root: Path) -> dict[str, Any]:
+    _bundle(root).refresh()
+    return {}
+
+
+def _files(root: Path, kind: str) -> tuple[Path, list[Path]]:
+    folder = _bundle(root).path if kind == "ours" else root / kind
     # the platform's own DAGs are no tenant's
     return folder, sorted(file for file in folder.glob("*.py") if file.name != "tenantdags_platform.py")
 
