@@ -46,13 +46,15 @@ def story_of(root: Path, plan: TablePlan, window: Window) -> Story:
 def retry_of(plan: TablePlan, window: Window, begin: str | None) -> Asked:
     """Raises AirflowError, ConnectionMissing or LandingUnreachable."""
     from tenantdags.steps.airflow_view import AirflowView
-    from tenantdags.steps.retry import choose
+    from tenantdags.steps.retry import Retry, choose, require_startable
 
     api = world.airflow_api("retry")
     facts = AirflowView(api).facts(plan, window)
     record = world.landing(plan, window).published(plan, window)
     head = record.file.head if record else None
     found = choose(plan, window, facts, head, datetime.now(UTC), begin)
+    if isinstance(found, Retry):
+        found = require_startable(api, plan, window, found)
     return Asked(found, api, facts.dag is not None and facts.dag.paused)
 
 

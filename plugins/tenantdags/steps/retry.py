@@ -10,7 +10,7 @@ from tenantdags.model.plan import TablePlan
 from tenantdags.model.taxonomy import kind_of
 from tenantdags.model.window import Window
 from tenantdags.steps.airflow_answers import DagRun, TaskInstance
-from tenantdags.steps.airflow_api import AirflowApi
+from tenantdags.steps.airflow_api import BACKFILL, AirflowApi
 from tenantdags.steps.published import Generation
 from tenantdags.steps.qa_summary import STEPS
 from tenantdags.steps.reasons import Facts, Reason, reason_of
@@ -99,6 +99,25 @@ def clear(api: AirflowApi, plan: TablePlan, found: Retry, *, dry_run: bool) -> t
     cleared = api.clear_tasks(plan.dag_id, found.run.run_id, found.task, downstream=True, dry_run=dry_run)
     order = (*STEPS, "summarise")
     return tuple(sorted(cleared, key=lambda t: order.index(t.task_id) if t.task_id in order else len(order)))
+
+
+def require_startable(api: AirflowApi, plan: TablePlan, window: Window, found: Retry) -> Retry | NoRetry:
+    """Airflow leaves a backfill that is cancelled paused for good: a run of it, cleared, would stay queued."""
+    run = found.run
+    if run.run_type != BACKFILL or run.logical_date is None or run.queued_at is None:
+        return found
+    at, queued = run.logical_date, run.queued_at
+    made = [each for each in api.backfills(plan.dag_id) if each.first <= at <= each.last and each.created_at <= queued]
+    if not made or not made[-1].paused:
+        return found
+    last = made[-1]
+    if last.completed_at is None:
+        why = f"backfill {last.id}, which its run belongs to, is paused"
+        return NoRetry(why, f"`tenantdags backfill resume {last.id}`, then the same again")
+    again = "--reset-dagruns" if run.state == "success" else "--rerun-failed-tasks"
+    words = f"--tenant {plan.tenant} --table {plan.table} -s {window.key} -e {window.key} {again}"
+    why = f"backfill {last.id}, which its run belongs to, was cancelled: Airflow starts no run of it any more"
+    return NoRetry(why, f"`tenantdags backfill {words} --reason \"…\"`")
 
 
 def _from(plan: TablePlan, failed: str, kind: str, run: DagRun, now: datetime) -> tuple[str, str]:
