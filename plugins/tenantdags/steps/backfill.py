@@ -409,7 +409,9 @@ def expected_lines(expect: Expected, plan: TablePlan, now: datetime, *, outside_
     """What it will take, and when it may begin, for people."""
     rows = f"{expect.rows:,} rows" if expect.rows is not None else "rows not known (nothing is published yet)"
     source = f"{_minutes(expect.source)} of the source" if expect.source is not None else "time at the source not known"
-    lines = [f"  expected: {rows}, {source}, {expect.databricks_runs} Databricks runs"]
+    lines = [f"  expected: {rows}, {source}, {expect.databricks_runs} Databricks run"]
+    if expect.databricks_runs != 1:
+        lines[0] += "s"
     if expect.duration is not None:
         lines[0] += f"; about {_minutes(expect.duration)}"
     hours, zone = plan.backfill.hours, plan.schedule.time_zone
