@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowException
 
-from tenantdags.dag.bulk import bulk_dag, chunk_of
-from tenantdags.model.errors import WindowRefused
+from tenantdags.dag import world
+from tenantdags.dag.bulk import BulkExtract, bulk_dag, chunk_of
+from tenantdags.model.errors import SourceUnreachable, WindowRefused
 from tests.dag.plans import ROOT
+from tests.steps.source_world import Files
 
 USUAL = {"tenant": "acme", "table": "orders", "first": "2026-11-01", "last": "2026-11-07", "again": False}
 
@@ -53,3 +57,27 @@ def test_its_tasks_stand_in_the_line_of_every_run_and_publish_decides():
     ]  # fmt: skip
     assert dag.max_active_runs == 1
     assert dag.task_dict["summarise"].is_teardown
+
+
+def test_a_source_that_cannot_be_read_is_told_of_every_window_once_the_tries_are_used_up(monkeypatch):
+    landing = SimpleNamespace(blobs=Files(), published=lambda plan, window: None)
+    monkeypatch.setattr(world, "landing", lambda plan, at="": landing)
+
+    def away(*_: object) -> None:
+        raise SourceUnreachable("acme orders", "mssql_shared1 did not answer.", "Start it.")
+
+    monkeypatch.setattr(BulkExtract, "_extract", away)
+    extract: Any = bulk_dag(ROOT).task_dict["extract"]
+    plan, windows = chunk_of(str(ROOT), context())
+
+    def step(attempt: int) -> None:
+        extract.step(plan, windows, context() | {"run_id": "r", "ti": SimpleNamespace(try_number=attempt, max_tries=2)})
+
+    with pytest.raises(AirflowException, match="7 windows are tried again"):
+        step(1)
+    step(3)
+
+    notes = extract.notebook(plan, {"run_id": "r"}).read()
+    assert [(str(window), note.failure.step, note.failure.kind) for window, note in notes.items()] == [
+        (f"2026-11-0{day}", "extract", "source.unreachable") for day in range(1, 8)
+    ]
