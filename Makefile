@@ -3,7 +3,7 @@
 .PHONY: help setup demo stop clean test check format bench lock
 
 BIN := .venv/bin
-TEST_WORKERS ?= 2
+TEST_WORKERS ?= 3
 
 # No dependency reports home, and importing Soda with telemetry on would take over Airflow's traces.
 export SODA_CORE_TELEMETRY_ENABLED := false

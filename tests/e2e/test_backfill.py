@@ -15,6 +15,7 @@ from sandbox.airflow_api import AirflowApi
 from sandbox.recount import Cell
 from sandbox.seed import break_window, repair_window
 from tests.e2e.rig import Rig, wait_until
+from tests.e2e.test_scheduler import start_of
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(420)]
 DAG, BULK = "acme__orders", "tenantdags_bulk"
@@ -188,7 +189,7 @@ def _a_cancelled_chunk_publishes_nothing(rig: Rig, api: AirflowApi, words: tuple
 def _the_scheduler_leaves_what_is_loaded_alone(rig: Rig, api: AirflowApi, cell: Cell) -> None:
     """Airflow makes a run that was deleted again, as catch-up would have made it behind the bulk load."""
     before = seen(rig, [cell])
-    (old,) = [run for run in api.runs(DAG) if datetime.fromisoformat(run["data_interval_start"]) == cell.bounds[0]]
+    (old,) = [run for run in api.runs(DAG) if start_of(run) == cell.bounds[0]]
     forget(rig, api, old)
 
     def again() -> list[dict[str, Any]]:

@@ -53,19 +53,19 @@ def test_what_on_call_types_works_on_a_real_airflow(rig: Rig) -> None:
 
     story = rig.tenantdags(rig.airflow.project, "explain", *words)
     fleet = rig.tenantdags(rig.airflow.project, "status")
-    asked = rig.tenantdags(rig.airflow.project, "retry", *words, "--from", "check_load")
+    asked = rig.tenantdags(rig.airflow.project, "retry", *words, "--from", "extract")
 
     generation = rig.recount.visible(cell).generation
     assert f"readers see  generation {generation}: {rig.recount.visible(cell).rows} rows of load " in story
     assert "check_extract success in " in story
     assert "now          published" in story
     assert "1 tables of 1 tenants" in fleet
-    assert "  clears   check_load, publish, summarise\n" in asked
+    assert "  clears   extract, check_extract, upload, load, check_load, publish, summarise\n" in asked
     assert "nothing was changed; `tenantdags retry" in asked
 
-    said = rig.tenantdags(rig.airflow.project, "retry", *words, "--from", "check_load", "--yes")
+    said = rig.tenantdags(rig.airflow.project, "retry", *words, "--from", "extract", "--yes")
     run_id = next(r["dag_run_id"] for r in api.runs(dag_id) if start_of(r) == cell.bounds[0])
-    assert "done: 3 tasks were cleared" in said
+    assert "done: 7 tasks were cleared" in said
     assert api.wait_for_run(dag_id, run_id) == "success"
     assert "admin cleared tasks" in rig.tenantdags(rig.airflow.project, "explain", *words)
 

@@ -222,8 +222,11 @@ def test_a_command_on_a_sandbox_that_is_down_says_so(tmp_path):
 
 def test_a_recycled_pid_is_not_ended(tmp_path):
     service = Service("adls", tmp_path)
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    script = "import time; print('here', flush=True); time.sleep(60)"
+    stranger = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     try:
+        assert stranger.stdout
+        stranger.stdout.readline()  # until then it may still bear the name of the process it was forked from
         started = psutil.Process(stranger.pid).create_time()
         write_private(tmp_path / "pids" / "adls.json", json.dumps({"pid": stranger.pid, "started": started}))
         write_private(tmp_path / "adls.json", json.dumps({"pid": stranger.pid}))
