@@ -1,6 +1,7 @@
 """One world and two Airflows for the end-to-end tests of a process; `pytest -n` has one for each Airflow.
 
-The scheduler's tests and the watch's go first, for the others break the world they run in; the search for secrets goes last of all.
+The scheduler's tests and the watch's go first, for the others break the world they run in; the search for secrets goes
+last of all.
 """
 
 from __future__ import annotations
