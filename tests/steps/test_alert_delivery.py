@@ -332,6 +332,14 @@ def test_a_second_of_a_kind_waits_a_little_and_has_its_own_page(office, watched)
     assert office.subjects[1] == "PAGE globex orders 2026-11-21 source.unreachable, 3 h 52 min left"
 
 
+def test_a_window_that_is_red_again_within_minutes_is_no_crowd(office, watched):
+    deliver(RED, office.post)
+    recover(subject(), "2026-11-21", "gen 2", NOW + 2 * MINUTE, office.post)
+
+    assert deliver(replace(RED, at=NOW + 3 * MINUTE), office.post) == {SLACK: "sent"}
+    assert [m.about for _, m in office.sent] == ["incident", "recovery", "incident"]
+
+
 def test_what_was_published_before_the_digest_is_not_in_it(office, watched):
     watched()
     for n in range(5):

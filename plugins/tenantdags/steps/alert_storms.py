@@ -95,16 +95,17 @@ class Storm:
 def join(blobs: Blobs, incident: Incident, route: Route, now: datetime) -> tuple[Decision, Storm]:
     """Adds the incident to its storm, and decides how this route hears of it."""
     swept = _swept(blobs, now)
+    cell = Cell(incident.subject.tenant, incident.subject.table, incident.window)
     decision: Decision = "page"
 
     def decide(found: Storm | None) -> Storm:
         nonlocal decision
         before = _lasting(found, now)
-        decision = _decision(len([p for p in before if not p.ended]) + 1, swept)
+        # a window that is red again is no crowd: whoever was told that it is mended hears at once
+        decision = _decision(len({cell, *(p.cell for p in before if not p.ended)}), swept)
         place = Place(
-            tenant=incident.subject.tenant, table=incident.subject.table, window=incident.window,
-            fingerprint=incident.fingerprint, at=now, state="held" if decision == "hold" else None,
-        )  # fmt: skip
+            **cell._asdict(), fingerprint=incident.fingerprint, at=now, state="held" if decision == "hold" else None
+        )
         return Storm(
             kind=incident.kind, severity=incident.severity, route=route, by=uuid.uuid4().hex, last_at=now,
             places=(*before, place),
