@@ -138,6 +138,16 @@ def test_a_step_without_its_predecessors_result_says_what_to_clear():
         run.the_loaded(context_of())
 
 
+def test_on_call_reads_what_to_clear_too():
+    context = context_of()
+
+    with pytest.raises(AirflowFailException), run.failing(context):
+        run.the_manifest(context)
+
+    said = "extract left no manifest in this run. Remedy: clear extract with its downstream."
+    assert context["ti"].xcom["error"] == {"kind": "internal", "text": said}
+
+
 @pytest.mark.parametrize(("since", "may"), [(None, True), (timedelta(minutes=59), True), (timedelta(hours=2), False)])
 def test_a_task_puts_itself_off_for_a_limited_time(since, may):
     context = context_of()

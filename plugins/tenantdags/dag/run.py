@@ -118,6 +118,10 @@ def _plain(instant: datetime) -> datetime:
     return datetime.fromisoformat(instant.isoformat()).astimezone(UTC)
 
 
+class Forgotten(AirflowFailException):
+    """What an earlier task of the run told is gone from Airflow's database. The text is ours: on-call may read it."""
+
+
 @contextmanager
 def failing(context: Context) -> Iterator[None]:
     """Our errors as Airflow's: worth a retry or not. What went wrong is in XCom before the task fails."""
@@ -135,6 +139,9 @@ def failing(context: Context) -> Iterator[None]:
         _tell_error(context, late.kind if late else "internal", str(late) if late else "the task took too long.")
         # its own class: Airflow then calls on_kill, which stops what still runs elsewhere
         raise AirflowTaskTimeout(str(late)) from late
+    except Forgotten as error:
+        _tell_error(context, "internal", str(error))
+        raise
     except Exception as error:
         # The text of an error we do not know may quote a row's value.
         _tell_error(context, "internal", f"{type(error).__name__}; see the log of the task.")
@@ -194,7 +201,7 @@ def tell_manifest(context: Context, manifest: Manifest) -> None:
 def the_manifest(context: Context) -> Manifest:
     found = manifest_if_any(context)
     if found is None:
-        raise AirflowFailException("extract left no manifest in this run. Remedy: clear extract with its downstream.")
+        raise Forgotten("extract left no manifest in this run. Remedy: clear extract with its downstream.")
     return found
 
 
@@ -227,7 +234,7 @@ def loaded_if_any(context: Context) -> Loaded | None:
 def the_loaded(context: Context) -> Loaded:
     found = loaded_if_any(context)
     if found is None:
-        raise AirflowFailException("load left no result in this run. Remedy: clear load with its downstream.")
+        raise Forgotten("load left no result in this run. Remedy: clear load with its downstream.")
     return found
 
 
