@@ -153,6 +153,15 @@ def test_a_refusal_is_typed_and_in_the_servers_words(status, kind):
     assert str(raised.value).startswith(f"Airflow at {URL}: {said}")
 
 
+def test_a_database_that_was_locked_is_worth_asking_again():
+    message = "Serious error when handling your request. Look for ID AUXxi7rg"
+    detail = {"reason": "Database error", "statement": "hidden", "orig_error": "hidden", "message": message}
+    api = api_of(answering(500, {"detail": detail}))
+
+    with pytest.raises(AirflowBusy, match=f"500 Database error: {message}. Remedy: Ask again"):
+        api.pause_backfill(7)
+
+
 def test_a_refused_login_does_not_repeat_what_was_sent():
     body = {"detail": [{"msg": "bad", "input": {"password": PASSWORD}}]}
     api = api_of(lambda _: httpx.Response(422, json=body))

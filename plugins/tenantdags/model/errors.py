@@ -4,7 +4,7 @@ TenantDagsError
 ├── ConfigError              config.invalid          one or more Problems in files, all at once
 ├── AirflowError             internal                Airflow's REST API did not do what a command asked
 │   ├── AirflowUnreachable                           no answer
-│   │   └── AirflowBusy                              429 or 5xx of a server or proxy that asks for patience
+│   │   └── AirflowBusy                              429, 5xx that ask for patience, a locked database
 │   ├── AirflowRefused                               401 or 403
 │   ├── AirflowNotFound
 │   └── AirflowConflict                              something stands in the way, such as another backfill

@@ -290,8 +290,8 @@ class AirflowApi:
                 raise AirflowNotFound(self.url, said, "Look whether the DAG or the run is still there.")
             case 409:
                 raise AirflowConflict(self.url, said, "Look at what stands in the way, then ask again.")
-            case 429 | 502 | 503 | 504:
-                raise AirflowBusy(self.url, said, "Ask again; look at the api-server's log if it stays so.")
+        if answer.status_code in (429, 502, 503, 504) or _is_rolled_back(answer):
+            raise AirflowBusy(self.url, said, "Ask again; look at the api-server's log if it stays so.")
         raise AirflowError(self.url, said, "Look at the api-server's log.")
 
     def _unreachable(self, error: httpx.HTTPError) -> AirflowUnreachable:
@@ -339,12 +339,21 @@ def _json(answer: httpx.Response) -> Any:
         return None  # a page of a proxy, say
 
 
+def _is_rolled_back(answer: httpx.Response) -> bool:
+    """Airflow's 500 for a database that was locked, deadlocked or away; what is wrong with the request has others."""
+    raw = _json(answer)
+    said = raw.get("detail") if isinstance(raw, dict) else None
+    return answer.status_code == 500 and isinstance(said, dict) and said.get("reason") == "Database error"
+
+
 def _detail(answer: httpx.Response) -> str:
     """The server's own words. They may quote what was sent, which for a login is the password."""
     raw = _json(answer)
     said = raw.get("detail") if isinstance(raw, dict) else None
     if answer.request.url.path.endswith("/auth/token"):
         said = None
+    if isinstance(said, dict):
+        said = ": ".join(str(said[word]) for word in ("reason", "message") if said.get(word))
     if isinstance(said, list):
         said = "; ".join(str(each.get("msg", each)) if isinstance(each, dict) else str(each) for each in said)
     text = " ".join(str(said or answer.reason_phrase).split())
