@@ -16,6 +16,7 @@ from tenantdags.model.errors import (
     ReconcileMismatch,
     TableBehind,
 )
+from tenantdags.steps import dbsql
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.publish import publish
 from tenantdags.steps.published import PublishedFile
@@ -131,6 +132,24 @@ def test_rows_that_left_the_table_after_they_were_judged_are_a_mismatch(lakehous
         "`extract` to load the window again."
     )
     assert [g for g, *_ in generations(lakehouse, plan, window)] == [1, 2]  # and the retry counts again
+
+
+def test_a_measure_that_changed_after_it_was_judged_is_a_mismatch(lakehouse, plan, window, loaded):
+    manifest, append = loaded(FIRST)
+    where = f"FROM {plan.curated} WHERE _append_id = :a AND order_id % 10 = 1 AND amount < 1000"
+    raised = {"amount": "CAST(amount + 1000 AS DECIMAL(18,2))"}
+    columns = [name for name, _ in dbsql.curated_columns(plan.contract)]
+    copied = ", ".join(raised.get(name, name) for name in columns)
+    for sql in (f"INSERT INTO {plan.curated} ({', '.join(columns)}) SELECT {copied} {where}", f"DELETE {where}"):
+        lakehouse.statements().execute(sql, {"a": (append.append_id, "STRING")})
+
+    with pytest.raises(ReconcileMismatch) as caught:
+        lakehouse.publish(plan, window, manifest, append)
+
+    assert str(caught.value) == (
+        f"acme orders {window}: reconcile.mismatch: amount_sum: 1 of 1 sums of amount published differ from the source "
+        "(0 expected). Remedy: Find who changed the table or the view, then clear `extract` to load the window again."
+    )
 
 
 def test_a_view_that_hides_rows_is_a_mismatch(lakehouse, shortcut, fresh):

@@ -43,7 +43,8 @@ def second(plan):
             found.append(column)
     found.append(replace(plan.contract.columns[4], name="channel", source_name="channel"))
     contract = replace(plan.contract, major=2, version="2.0.0", columns=tuple(found))
-    return plan.under(contract)
+    checks = tuple(check for check in plan.checks if "currency" not in check.arguments)
+    return replace(plan.under(contract), checks=checks)
 
 
 V2 = second(V1)

@@ -10,7 +10,7 @@ from tenantdags.model.contract import Check, Severity
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
 from tenantdags.steps import dbsql
-from tenantdags.steps.manifest import Manifest
+from tenantdags.steps.manifest import Manifest, SumTotal
 from tenantdags.steps.reconcile import compare_sums, families
 from tenantdags.steps.report import CheckResult, Landed, Loaded, strict
 from tenantdags.steps.soda_contract import unique_checks
@@ -72,13 +72,18 @@ def check_append(
 def check_loaded_sums(
     plan: TablePlan, manifest: Manifest, loaded: Loaded, statements: Statements
 ) -> tuple[CheckResult, ...]:
-    appended = [
+    return compare_sums(plan, manifest, append_totals(plan, loaded.append_id, statements), "appended")
+
+
+def append_totals(plan: TablePlan, append_id: str, statements: Statements) -> list[SumTotal]:
+    """The sums of every measure over one append, asked of the table."""
+    parameters = {"append_id": (append_id, "STRING")}
+    return [
         total
         for family in families(plan)
-        for row in statements.execute(dbsql.append_sums(plan, family.columns, family.by), _append(loaded)).rows
+        for row in statements.execute(dbsql.append_sums(plan, family.columns, family.by), parameters).rows
         for total in family.totals(row)
     ]
-    return compare_sums(plan, manifest, appended, "appended")
 
 
 def check_duplicates(plan: TablePlan, loaded: Loaded, statements: Statements) -> list[CheckResult]:

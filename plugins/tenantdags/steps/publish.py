@@ -1,7 +1,7 @@
 """Makes one judged append visible: the window's next generation by compare-and-swap, then the same fact in the log.
 
-Then the rows that readers see are counted in their view. Killed in between, the next attempt finds its own generation
-and only adds the missing log row. No clock decides.
+Then the rows that readers see are counted in their view, and the measures of their append are summed once more. Killed
+in between, the next attempt finds its own generation and only adds the missing log row. No clock decides.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from tenantdags.model.errors import LandingConflict, PublishRefused, ReconcileMi
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
 from tenantdags.steps import dbsql, publish_log, reader_views
+from tenantdags.steps.appended_checks import append_totals
 from tenantdags.steps.landing import Landing
 from tenantdags.steps.manifest import Manifest
 from tenantdags.steps.published import Generation, PublishedFile
+from tenantdags.steps.reconcile import compare_sums
 from tenantdags.steps.report import GateReport, Loaded, Published
 from tenantdags.steps.statements import Statements
 
@@ -49,7 +51,9 @@ def publish(
 
     current = move(plan, window, decide, landing, statements, now).current
     assert current is not None
-    return replace(current, rows=count_seen(plan, window, current, statements))
+    rows = count_seen(plan, window, current, statements)
+    _require_sums(plan, window, manifest, current, statements)
+    return replace(current, rows=rows)
 
 
 def count_seen(plan: TablePlan, window: Window, current: Published, statements: Statements) -> int:
@@ -72,6 +76,17 @@ def count_seen(plan: TablePlan, window: Window, current: Published, statements: 
         what += f"{current.rows} when it was judged."
         raise ReconcileMismatch(plan.at(window), what, _show_the_one_before(plan, window, current))
     return int(rows)
+
+
+def _require_sums(
+    plan: TablePlan, window: Window, manifest: Manifest, current: Published, statements: Statements
+) -> None:
+    """Of the append that the log now names: in a view of several majors a measure may be NULL for this one."""
+    found = append_totals(plan, current.append_id, statements.of(plan, window))
+    wrong = [each for each in compare_sums(plan, manifest, found, "published") if each.outcome in ("fail", "error")]
+    if wrong:
+        what = f"{wrong[0].rule}: {wrong[0].value} ({wrong[0].expected} expected)."
+        raise ReconcileMismatch(plan.at(window), what, _show_the_one_before(plan, window, current))
 
 
 def _of_window(plan: TablePlan, window: Window) -> dict[str, tuple[object, str]]:

@@ -117,7 +117,7 @@ def require_startable(api: AirflowApi, plan: TablePlan, window: Window, found: R
     again = "--reset-dagruns" if run.state == "success" else "--rerun-failed-tasks"
     words = f"--tenant {plan.tenant} --table {plan.table} -s {window.key} -e {window.key} {again}"
     why = f"backfill {last.id}, which its run belongs to, was cancelled: Airflow starts no run of it any more"
-    return NoRetry(why, f"`tenantdags backfill {words} --reason \"…\"`")
+    return NoRetry(why, f'`tenantdags backfill {words} --reason "…"`')
 
 
 def _from(plan: TablePlan, failed: str, kind: str, run: DagRun, now: datetime) -> tuple[str, str]:
