@@ -36,14 +36,14 @@ def test_the_dag_looks_and_leaves_a_heartbeat(rig: Rig) -> None:
         api.set_paused(WATCH, True)
     (run_id, *_) = looks(api) - before
 
-    assert "1 tables, " in api.log(WATCH, run_id, "look")
+    assert "1 table, " in api.log(WATCH, run_id, "look")
     assert rig.tenantdags(rig.airflow.project, "watch", "--heartbeat-age").startswith("the last look was ")
 
 
 def test_the_command_looks_without_any_airflow(rig: Rig) -> None:
     said = rig.tenantdags(rig.airflow.project, "watch", "--once")
 
-    assert "Z 1 tables, " in said.splitlines()[0]
+    assert "Z 1 table, " in said.splitlines()[0]
 
 
 def test_what_on_call_types_works_on_a_real_airflow(rig: Rig) -> None:
@@ -59,7 +59,7 @@ def test_what_on_call_types_works_on_a_real_airflow(rig: Rig) -> None:
     assert f"readers see  generation {generation}: {rig.recount.visible(cell).rows} rows of load " in story
     assert "check_extract success in " in story
     assert "now          published" in story
-    assert "1 tables of 1 tenants" in fleet
+    assert "1 table of 1 tenant" in fleet
     assert "  clears   extract, check_extract, upload, load, check_load, publish, summarise\n" in asked
     assert "nothing was changed; `tenantdags retry" in asked
 

@@ -128,7 +128,7 @@ def test_a_run_that_never_started_is_told_at_the_first_look_with_its_cause(conta
     assert (night.told[0].at, night.told[0].due, night.told[0].ahead) == (DUE, DUE, False)
     assert (before.overdue, at.overdue, after.overdue, len(after.told)) == (0, 1, 1, 0)
     assert list(look_lines(at)) == [
-        "2026-11-23 05:00:00Z 1 tables, 1 windows waited for, 1 overdue",
+        "2026-11-23 05:00:00Z 1 table, 1 window waited for, 1 overdue",
         "told     acme orders 2026-11-22 missing: its run never started: paused by jane at 22:14 Sun 22 Nov",
     ]
 
@@ -146,7 +146,7 @@ def test_a_window_published_late_is_told_as_back(container):
     assert night.told[0].links.run == "http://airflow.example.com:8080/dags/acme__orders/runs/scheduled__1"
     assert [each.fingerprint for each in night.recovered] == [night.told[0].fingerprint]
     assert list(look_lines(after)) == [
-        "2026-11-23 05:01:00Z 1 tables, 0 windows waited for, 0 overdue",
+        "2026-11-23 05:01:00Z 1 table, 0 windows waited for, 0 overdue",
         "back     acme orders 2026-11-22 is published",
     ]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tenantdags.cli.choice import TenantOption, chosen
-from tenantdags.cli.options import ProjectOption, counted, refuse, root_of
+from tenantdags.cli.options import ProjectOption, refuse, root_of
 from tenantdags.model.backfill import (
     Again,
     Backfill,
@@ -31,6 +31,7 @@ from tenantdags.model.backfill import (
 from tenantdags.model.errors import AirflowError, RunError
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
+from tenantdags.model.words import counted
 
 if TYPE_CHECKING:
     from tenantdags.steps.airflow_answers import DagRun

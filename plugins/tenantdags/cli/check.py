@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from tenantdags.cli.options import ProjectOption, counted, root_of
+from tenantdags.cli.options import ProjectOption, root_of
 from tenantdags.model.errors import ConfigError, Problem
 from tenantdags.model.project import Project, check_project
+from tenantdags.model.words import counted
 
 Format = Literal["text", "json", "github"]
 FormatOption = Annotated[Format, typer.Option("--format", help="github: annotations on a pull request's lines.")]

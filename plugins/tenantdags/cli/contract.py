@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from tenantdags.cli.check import FormatOption, counts, show
-from tenantdags.cli.options import ProjectOption, counted, problems_shown, refuse, root_of
+from tenantdags.cli.options import ProjectOption, problems_shown, refuse, root_of
 from tenantdags.cli.revision import RevisionError, forked_from, revision_folder
 from tenantdags.model.contract import Contract
 from tenantdags.model.contract_diff import ContractChange, breaking, changes_of, next_version
@@ -35,6 +35,7 @@ from tenantdags.model.project import (
     tenant_files,
     used_contracts,
 )
+from tenantdags.model.words import counted
 
 app = typer.Typer(help="Contracts: what a table holds, how it is checked, and what a change does to its readers.")
 Ref = Annotated[str, typer.Argument(help="A contract, like orders@1.")]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tenantdags.cli.choice import TableOption, TenantOption, chosen, clients
-from tenantdags.cli.options import ProjectOption, counted, root_of
+from tenantdags.cli.options import ProjectOption, root_of
+from tenantdags.model.words import counted
 
 if TYPE_CHECKING:
     from tenantdags.steps.doctor import Totals
@@ -52,5 +53,5 @@ def summary(totals: Totals, *, mend: bool) -> str:
     said += [f"{totals.refused} need{'s' if totals.refused == 1 else ''} you"] if totals.refused else []
     said += [f"{counted(totals.failed, 'table')} could not be looked at"] if totals.failed else []
     end = "; nothing was changed, --yes mends" if left and not mend else ""
-    windows = f"{totals.windows:,} window{'' if totals.windows == 1 else 's'}"
+    windows = counted(totals.windows, "window")
     return f"{counted(totals.tables, 'table')}, {windows}: {', '.join(said) or 'all fit together'}{end}"

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from tenantdags.cli.choice import TenantName, chosen, errors_shown
-from tenantdags.cli.options import ProjectOption, counted, refuse, root_of
+from tenantdags.cli.options import ProjectOption, refuse, root_of
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.words import counted
 
 if TYPE_CHECKING:
     from tenantdags.steps.alert_mutes import Mute

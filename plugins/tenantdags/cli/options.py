@@ -11,6 +11,7 @@ import typer
 
 from tenantdags.model.errors import ConfigError
 from tenantdags.model.project import project_root
+from tenantdags.model.words import counted
 
 ProjectOption = Annotated[
     Path | None,
@@ -39,8 +40,3 @@ def refuse(text: str) -> typer.Exit:
     """Prints why a command does nothing; to be raised."""
     typer.echo(text, err=True)
     return typer.Exit(1)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 tenant`, `9 tables`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

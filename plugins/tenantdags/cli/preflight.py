@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenantdags.cli.options import ProjectOption, counted, problems_shown, root_of
+from tenantdags.cli.options import ProjectOption, problems_shown, root_of
 from tenantdags.model.fields import suggestion
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.project import load_tenant, tenant_files
+from tenantdags.model.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from tenantdags.model.errors import WindowRefused
 from tenantdags.model.pools import is_of_backfills
 from tenantdags.model.window import Every, Window, day_window, window_at
+from tenantdags.model.words import counted
 
 Bound = date | datetime  # a local date, or the start (aware, UTC) of an hourly window
 Again = Literal["none", "failed", "completed"]  # which windows that were run already are run again; Airflow's words
@@ -258,8 +259,8 @@ def to_lines(backfill: Backfill, at_once: int, backwards: bool = False, listed: 
     """What will be made of it, for people."""
     target, made = backfill.target, backfill.made
     order = "the newest first" if backwards else "the oldest first"
-    counted = f"{len(made)} window{'' if len(made) == 1 else 's'}"
-    lines = [f"{target.dag_id}: {counted}, {_span(backfill.windows)} of {target.zone}, {at_once} at once, {order}"]
+    windows = counted(len(made), "window")
+    lines = [f"{target.dag_id}: {windows}, {_span(backfill.windows)} of {target.zone}, {at_once} at once, {order}"]
     lines.append(f"  from {backfill.first:%Y-%m-%dT%H:%M:%SZ} to {backfill.last:%Y-%m-%dT%H:%M:%SZ}")
     if target.closing is not None:
         lines.append(f"  waits first until Airflow has closed backfill {target.closing}, whose runs have ended")

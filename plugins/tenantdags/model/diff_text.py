@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tenantdags.model.changes import Change
 from tenantdags.model.diff import BrokenTenant, ChangedContract, ChangedDag, Diff, Load, NewDag, PersonalColumn
 from tenantdags.model.needs import Need
+from tenantdags.model.words import counted
 
 Section = tuple[str, list[str]]  # title, lines; a line that continues the one above is indented
 MANY = 3
@@ -56,10 +57,6 @@ def sections(diff: Diff) -> Iterator[Section]:
         ("Tenants not touched", [_some(diff.untouched)] if diff.untouched else []),
     ]  # fmt: skip
     return (section for section in found if section[1])
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _broken(broken: Iterable[BrokenTenant]) -> Iterator[str]:

@@ -29,6 +29,7 @@ from tenantdags.model.errors import AirflowBusy, AirflowConflict, AirflowNotFoun
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.pools import of_backfills
 from tenantdags.model.window import Window, window_at, window_named
+from tenantdags.model.words import counted
 from tenantdags.steps import airflow_answers as answers
 from tenantdags.steps import publish_log
 from tenantdags.steps.airflow_api import ANY, BACKFILL, AirflowApi
@@ -60,7 +61,7 @@ class Active:
         states = [run.state for run in self.runs]
         words = (("success", "succeeded"), ("failed", "failed"), ("running", "running"), ("queued", "queued"))
         found = ", ".join(f"{states.count(state)} {word}" for state, word in words if state in states)
-        return f"{len(states)} window{'' if len(states) == 1 else 's'}: {found or 'none made yet'}"
+        return f"{counted(len(states), 'window')}: {found or 'none made yet'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,7 +419,7 @@ def expected_lines(expect: Expected, plan: TablePlan, now: datetime, *, outside_
     opens = hours.opens(now, zone) if hours and not outside_hours else None
     if opens:
         lines.append(f"  begins at {opens.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: backfill.hours are {hours} {zone}")
-    slots = f"{plan.pools.source_backfill_slots} extract{'' if plan.pools.source_backfill_slots == 1 else 's'} at once"
+    slots = f"{counted(plan.pools.source_backfill_slots, 'extract')} at once"
     lines.append(f"  brakes: {slots} of all backfills through {plan.source.connection}; scheduled runs go first")
     return lines
 

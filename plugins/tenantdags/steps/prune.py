@@ -15,6 +15,7 @@ from typing import TypeVar
 from tenantdags.model.errors import LandingConflict, RunError
 from tenantdags.model.plan import TablePlan
 from tenantdags.model.window import Window
+from tenantdags.model.words import counted
 from tenantdags.steps import dbsql, publish_log
 from tenantdags.steps.appended import Append, appends
 from tenantdags.steps.landing import Landing, Shelf
@@ -94,7 +95,7 @@ class Totals:
 
     def __str__(self) -> str:
         numbers = ((self.appends, "append"), (self.rows, "row"), (self.loads, "load"), (self.files, "file"))
-        appends, rows, loads, files = (f"{n:,} {noun}{'' if n == 1 else 's'}" for n, noun in numbers)
+        appends, rows, loads, files = (counted(number, noun) for number, noun in numbers)
         return f"{appends} with {rows}, {loads} with {files}"
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from tenantdags.model.deadline import due_of
 from tenantdags.model.plan import TablePlan
+from tenantdags.model.words import counted
 from tenantdags.steps.alerts import in_words
 from tenantdags.steps.watch import Standing
 
@@ -41,8 +42,9 @@ def word(standing: Standing) -> str:
 
 def to_lines(status: Status, *, every: bool = False) -> Iterator[str]:
     """`every` window; without it, those that run in time are only counted."""
-    tenants = len({plan.tenant for plan in status.plans})
-    yield f"{status.now:%Y-%m-%d %H:%M:%S}Z  {len(status.plans)} tables of {tenants} tenants; {_beat(status)}"
+    tables = counted(len(status.plans), "table")
+    tenants = counted(len({plan.tenant for plan in status.plans}), "tenant")
+    yield f"{status.now:%Y-%m-%d %H:%M:%S}Z  {tables} of {tenants}; {_beat(status)}"
     yield ""
     yield from _tiers(status)
     shown = [each for each in status.standings if every or word(each) != "running"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tenantdags.model.words import counted
 from tenantdags.steps.watch import Look, Miss
 
 
 def look_lines(look: Look) -> Iterator[str]:
     """A summary first, then one line for each window that was told, that came back, and for what is not known."""
-    counts = f"{look.tables} tables, {look.waiting} windows waited for, {look.overdue} overdue"
+    tables, windows = counted(look.tables, "table"), counted(look.waiting, "window")
+    counts = f"{tables}, {windows} waited for, {look.overdue} overdue"
     yield f"{look.at:%Y-%m-%d %H:%M:%S}Z {counts}"
     yield from (miss_line(miss) for miss in look.told)
     yield from (f"{'back':<8} {where} is published" for where in look.recovered)
