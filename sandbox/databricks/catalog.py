@@ -10,6 +10,7 @@ from sandbox.databricks.errors import SqlError
 from sandbox.services import read_json, write_private
 
 NAME = "prod"
+VIEW = "CREATE OR REPLACE VIEW"
 BUILT_IN_SCHEMAS = ("default", "information_schema")
 
 
@@ -79,13 +80,17 @@ class Catalog:
             return "VIEW"
         return "SCHEMA" if name in self.schemas else None
 
-    def registrations(self) -> list[str]:
-        """The statements that make a fresh Spark session know everything here, in order."""
+    def registrations(self) -> dict[str, str]:
+        """By name, the statements that make a fresh Spark session know everything here, in order."""
         with self.lock:
-            schemas = [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in self.schemas]
-            tables = [registration(table) for table in self.tables.values()]
-            views = [f"CREATE OR REPLACE VIEW {quoted(view.name)} AS {view.query}" for view in self.views.values()]
-        return schemas + tables + views
+            schemas = {name: f"CREATE SCHEMA IF NOT EXISTS {quoted(name)}" for name in self.schemas}
+            tables = {name: registration(table) for name, table in self.tables.items()}
+            views = {name: f"{VIEW} {quoted(name)} AS {view.query}" for name, view in self.views.items()}
+        return schemas | tables | views
+
+
+def is_view(statement: str | None) -> bool:
+    return statement is not None and statement.startswith(VIEW)
 
 
 def quoted(name: str) -> str:

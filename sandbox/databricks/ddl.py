@@ -235,16 +235,14 @@ class Ddl:
 
     def columns(self, name: str) -> list[list[str]]:
         """[name, type, comment] of every column of a table or view."""
-        if name in self.catalog.views:
-            return self.catalog.views[name].columns
-        delta = DeltaTable(self.catalog.table(name).location)
-        return [[each.name, sql_type(each), str(each.metadata.get("comment", ""))] for each in delta.schema().fields]
+        return [column for column, _ in self.described(name)]
 
-    def nullable(self, name: str) -> dict[str, bool]:
-        """Whether each column of a table or view may be NULL."""
+    def described(self, name: str) -> list[tuple[list[str], bool]]:
+        """[name, type, comment] of every column of a table or view, and whether it may be NULL."""
         if name in self.catalog.views:
-            return {column[0]: True for column in self.catalog.views[name].columns}
-        return {each.name: each.nullable for each in DeltaTable(self.catalog.table(name).location).schema().fields}
+            return [(column, True) for column in self.catalog.views[name].columns]
+        fields = DeltaTable(self.catalog.table(name).location, without_files=True).schema().fields
+        return [([f.name, sql_type(f), str(f.metadata.get("comment", ""))], f.nullable) for f in fields]
 
     def _show(self, words: str) -> pa.Table:
         catalog = self.catalog

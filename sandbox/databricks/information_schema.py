@@ -1,8 +1,6 @@
 """prod.information_schema for statements that ask for it: views over the catalogue's present state."""
 
-from pyspark.sql.connect.session import SparkSession
-
-from sandbox.databricks.catalog import NAME, Catalog
+from sandbox.databricks.catalog import NAME, VIEW, Catalog
 from sandbox.databricks.ddl import Ddl
 
 SCHEMATA = ("catalog_name", "schema_name", "comment")
@@ -13,18 +11,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def register(spark: SparkSession, catalog: Catalog) -> None:
-    """Make schemata, tables and columns answer in this session as the catalogue stands now."""
-    spark.sql(f"CREATE SCHEMA IF NOT EXISTS {NAME}.information_schema")
+def views(catalog: Catalog) -> dict[str, str]:
+    """By name, the statements that make schemata, tables and columns answer as the catalogue stands now."""
     with catalog.lock:
-        _view(
-            spark,
-            "schemata",
-            SCHEMATA,
-            [[NAME, name.partition(".")[2], note] for name, note in catalog.schemas.items()],
-        )
-        _view(spark, "tables", TABLES, _tables(catalog))
-        _view(spark, "columns", COLUMNS, _columns(catalog))
+        schemata: list[list[object]] = [[NAME, name.partition(".")[2], note] for name, note in catalog.schemas.items()]
+        return {
+            "schema": f"CREATE SCHEMA IF NOT EXISTS {NAME}.information_schema",
+            "schemata": _view("schemata", SCHEMATA, schemata),
+            "tables": _view("tables", TABLES, _tables(catalog)),
+            "columns": _view("columns", COLUMNS, _columns(catalog)),
+        }
 
 
 def _tables(catalog: Catalog) -> list[list[object]]:
@@ -36,20 +32,18 @@ def _tables(catalog: Catalog) -> list[list[object]]:
 def _columns(catalog: Catalog) -> list[list[object]]:
     ddl, rows = Ddl(catalog), []
     for name in [*catalog.tables, *catalog.views]:
-        nullable = ddl.nullable(name)
-        for position, (column, kind, note) in enumerate(ddl.columns(name)):
-            answer = "YES" if nullable[column] else "NO"
+        for position, ((column, kind, note), nullable) in enumerate(ddl.described(name)):
+            answer = "YES" if nullable else "NO"
             short = {"bigint": "LONG", "smallint": "SHORT", "tinyint": "BYTE"}.get(kind, kind.partition("(")[0].upper())
             rows.append([*name.split("."), column, position, answer, short, kind, note or None])
     return rows
 
 
-def _view(spark: SparkSession, name: str, columns: tuple[str, ...], rows: list[list[object]]) -> None:
+def _view(name: str, columns: tuple[str, ...], rows: list[list[object]]) -> str:
     values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
     empty = ", ".join("CAST(NULL AS STRING)" for _ in columns)
     source = f"VALUES {values}" if rows else f"(SELECT {empty} WHERE false)"
-    query = f"SELECT * FROM {source} AS t({', '.join(columns)})"
-    spark.sql(f"CREATE OR REPLACE VIEW {NAME}.information_schema.{name} AS {query}")
+    return f"{VIEW} {NAME}.information_schema.{name} AS SELECT * FROM {source} AS t({', '.join(columns)})"
 
 
 def _literal(value: object) -> str:

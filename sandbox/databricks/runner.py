@@ -231,7 +231,7 @@ class Runner:
             "path": str(file),
             "workspace_path": task.spec["notebook_task"]["notebook_path"],
             "parameters": task.spec["notebook_task"].get("base_parameters", {}),
-            "setup": self.catalog.registrations(),
+            "setup": list(self.catalog.registrations().values()),
         }
         (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
         return folder / "spec.json"

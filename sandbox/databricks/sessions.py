@@ -2,16 +2,47 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from pyspark.sql.connect.session import SparkSession
 
-from sandbox.databricks.catalog import Catalog
+from sandbox.databricks.catalog import Catalog, is_view
 
 # Sail forgets an idle session after SAIL_TIMEOUT; one that is nearly that old is not lent again.
 SAIL_TIMEOUT = 3600
 IDLE_LIMIT = SAIL_TIMEOUT / 2
+
+
+@dataclass
+class Session:
+    """`known`, `asked`: by name, the statements that told the session of the catalogue, and of views on it."""
+
+    spark: SparkSession
+    known: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+    since: float = 0.0
+
+    def outgrown(self, wanted: Mapping[str, str]) -> bool:
+        """Something was dropped, or a table moved: a new session is simpler than unlearning it."""
+        return any(said != wanted.get(name) for name, said in self.known.items() if not is_view(wanted.get(name)))
+
+    def learn(self, wanted: Mapping[str, str]) -> None:
+        """Runs what is new, and every view behind a changed one."""
+        changed = False
+        for name, statement in wanted.items():
+            changed |= is_view(statement) and self.known.get(name, statement) != statement
+            if changed or self.known.get(name) != statement:
+                self.spark.sql(statement)
+        self.known = dict(wanted)
+
+    def ask(self, views: Mapping[str, str]) -> None:
+        """The same for views that only some statements need."""
+        for name, statement in views.items():
+            if self.asked.get(name) != statement:
+                self.spark.sql(statement)
+                self.asked[name] = statement
 
 
 class Sessions:
@@ -20,35 +51,32 @@ class Sessions:
     def __init__(self, sail_port: int, catalog: Catalog) -> None:
         self.sail_port, self.catalog = sail_port, catalog
         self.lock = threading.Lock()
-        self.idle: list[tuple[SparkSession, list[str], float]] = []
+        self.idle: list[Session] = []
 
     @contextmanager
-    def session(self) -> Iterator[SparkSession]:
+    def session(self) -> Iterator[Session]:
         """Lend a session; one whose statement failed is lent again, as Spark sessions survive errors."""
-        spark, known = self._take()
+        session = self._take()
         wanted = self.catalog.registrations()
-        if not set(known) <= set(wanted):
-            # Something was dropped or replaced: a new session is simpler than unlearning it.
-            spark.stop()
-            spark, known = self._new(), []
-        for statement in wanted:
-            if statement not in known:
-                spark.sql(statement)
+        if session.outgrown(wanted):
+            session.spark.stop()
+            session = self._new()
+        session.learn(wanted)
         try:
-            yield spark
+            yield session
         finally:
+            session.since = time.monotonic()
             with self.lock:
-                self.idle.append((spark, wanted, time.monotonic()))
+                self.idle.append(session)
 
-    def _take(self) -> tuple[SparkSession, list[str]]:
+    def _take(self) -> Session:
         with self.lock:
-            self.idle = [entry for entry in self.idle if time.monotonic() - entry[2] < IDLE_LIMIT]
+            self.idle = [session for session in self.idle if time.monotonic() - session.since < IDLE_LIMIT]
             if self.idle:
-                spark, known, _ = self.idle.pop()
-                return spark, known
-        return self._new(), []
+                return self.idle.pop()
+        return self._new()
 
-    def _new(self) -> SparkSession:
+    def _new(self) -> Session:
         spark = SparkSession.builder.remote(f"sc://127.0.0.1:{self.sail_port}").create()
         spark.conf.set("spark.sql.session.timeZone", "UTC")
-        return spark
+        return Session(spark)

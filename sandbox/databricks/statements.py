@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from sandbox.databricks.catalog import Catalog
 from sandbox.databricks.ddl import Ddl, full_name, unsupported
 from sandbox.databricks.errors import ApiError, SqlError, invalid
 from sandbox.databricks.parameters import bind, parse
-from sandbox.databricks.sessions import Sessions
+from sandbox.databricks.sessions import Session, Sessions
 
 WAREHOUSES = ("abc123",)
 THREADS = 4
@@ -107,9 +108,8 @@ class Statements:
         if statement.done.is_set():
             return
         statement.settle("CANCELED")
-        if statement.spark is not None:
-            # In a thread of its own: a busy Sail answers late, and the API must not wait for it.
-            threading.Thread(target=statement.spark.interruptAll, daemon=True).start()
+        # In a thread of its own: a busy Sail answers late, and the API must not wait for it.
+        threading.Thread(target=_interrupt, args=(statement,), daemon=True).start()
 
     async def _carry_out(self, statement: Statement, warehouse_delay: float) -> None:
         await asyncio.sleep(warehouse_delay)
@@ -132,21 +132,24 @@ class Statements:
         body = statement.body
         parsed = parse(body["statement"])
         sql = bind(body["statement"], parsed, body.get("parameters") or []).strip().rstrip(";")
-        with self.sessions.session() as spark:
-            statement.spark = spark
+        with self.sessions.session() as session:
+            statement.spark = session.spark
             try:
-                table = self._run(sql, parsed, spark, body)
+                if statement.done.is_set():
+                    raise SqlError("OPERATION_CANCELED", "The statement was cancelled.")
+                table = self._run(sql, parsed, session)
             except (PySparkException, DeltaError) as error:
                 raise spark_error(error) from error
             finally:
                 statement.spark = None
         return table, results.schema(table)
 
-    def _run(self, sql: str, parsed: exp.Expression, spark: SparkSession, body: dict[str, Any]) -> pa.Table:
+    def _run(self, sql: str, parsed: exp.Expression, session: Session) -> pa.Table:
+        spark = session.spark
         if isinstance(parsed, CATALOGUE_STATEMENTS):
             return self.ddl.run(sql, parsed, spark)
         kind = spark_kind(parsed)
-        self._check_tables(parsed, spark)
+        self._check_tables(parsed, session)
         if kind == "Delete":
             table = self.catalog.table(full_name(parsed.this))
             if table.properties.get("delta.appendOnly") == "true":
@@ -165,7 +168,7 @@ class Statements:
         removed = [each["operationMetrics"]["numDeletedRows"] for each in new if each["operation"] == "DELETE"]
         return written(removed[0] if removed else 0, "num_affected_rows")
 
-    def _check_tables(self, parsed: exp.Expression, spark: SparkSession) -> None:
+    def _check_tables(self, parsed: exp.Expression, session: Session) -> None:
         """Every table must be in the catalogue under its full name, as Unity Catalog would have it."""
         local = {cte.alias for cte in parsed.find_all(exp.CTE)}
         for table in parsed.find_all(exp.Table):
@@ -173,9 +176,16 @@ class Statements:
                 continue  # range(…), or a name that WITH gave
             name = full_name(table)
             if name.split(".")[1] == "information_schema":
-                information_schema.register(spark, self.catalog)
+                session.ask(information_schema.views(self.catalog))
             elif self.catalog.kind(name) not in ("TABLE", "VIEW"):
                 raise SqlError("TABLE_OR_VIEW_NOT_FOUND", f"The table or view `{name}` cannot be found.")
+
+
+def _interrupt(statement: Statement) -> None:
+    """Again until it has ended: Sail may not have begun it yet."""
+    while (spark := statement.spark) is not None:
+        spark.interruptAll()
+        time.sleep(0.2)
 
 
 def check_request(body: dict[str, Any]) -> float:

@@ -21,7 +21,7 @@ PATH = "/api/2.0/sql/statements"
 
 def call(databricks: Databricks, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {databricks.token}"}
-    return httpx.request(method, databricks.url + path, json=body, headers=headers, timeout=60)
+    return httpx.request(method, databricks.url + path, json=body, headers=headers, timeout=60, verify=False)
 
 
 @pytest.fixture

@@ -182,8 +182,7 @@ def test_pools_are_made_once_brought_to_their_size_and_left_alone_by_a_dry_run(l
     def pools_told(*options: str) -> list[str]:
         return [line for line in CliRunner().invoke(app, ["apply", *options]).output.splitlines() if "pool " in line]
 
-    assert len(pools_told("--dry-run")) == len(pools_told("--dry-run")) == len(pools_told()) == 12
-    assert pools_told() == []
+    assert len(pools_told("--dry-run")) == len(pools_told()) == 12
     AirflowPool.create_or_update_pool("source_mssql_globex", 99, "by hand", False)
     assert pools_told() == ["pool source_mssql_globex: 4 slots"]
     assert pools_told() == []
