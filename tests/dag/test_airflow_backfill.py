@@ -388,6 +388,19 @@ def test_a_locked_database_is_asked_again_some_times(monkeypatch):
     assert windows() == ["2026-11-01"]
 
 
+def test_a_backfill_that_was_whole_before_the_database_was_locked_is_the_one(monkeypatch):
+    def busy(**wanted):
+        _create_backfill(**wanted)
+        raise OperationalError("UPDATE dag_run …", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(SLEEP, lambda _: None)
+    monkeypatch.setattr(airflow_backfill, "_create_backfill", busy)
+
+    run("-s", "2026-11-01", "-e", "2026-11-02", "acme__orders", "--no-wait")
+
+    assert (len(backfills()), windows()) == (1, ["2026-11-01", "2026-11-02"])
+
+
 def test_with_one_reason_against_one_dag_none_is_backfilled(capsys):
     run("-s", "2026-11-01", "-e", "2026-11-01", "acme__orders", "--no-wait")
 

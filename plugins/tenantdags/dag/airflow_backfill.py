@@ -36,7 +36,6 @@ from airflow.utils.session import create_session
 from airflow.utils.sqlalchemy import is_lock_not_available_error
 from sqlalchemy import and_, select
 from sqlalchemy.exc import OperationalError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from tenantdags.dag.run import SUMMARISE, SUMMARY
 from tenantdags.dag.timetable import TenantTimetable
@@ -48,14 +47,13 @@ from tenantdags.model.backfill import (
     Target,
     bounds,
     decide,
-    half_made,
     refusals,
     to_lines,
     usable_reason,
 )
 from tenantdags.model.errors import WindowRefused
 from tenantdags.model.fields import suggestion
-from tenantdags.steps.backfill import TRIES, wait_for_closing
+from tenantdags.steps.backfill import make_patiently, wait_for_closing
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -266,13 +264,9 @@ def _is_closed(target: Target) -> bool:
 
 def _make(args: Namespace, each: Backfill, request: Request) -> int:
     wait_for_closing(each.target, lambda: _is_closed(each.target), lambda: time.sleep(LOOK_AGAIN), LOOK_AGAIN)
-    tries = Retrying(
-        retry=retry_if_exception(_is_locked), stop=stop_after_attempt(TRIES), sleep=lambda _: time.sleep(LOOK_AGAIN),
-        before_sleep=lambda _: _take_back(each.target.dag_id, request), reraise=True,
-    )  # fmt: skip
-    try:
-        found = tries(
-            _create_backfill,
+
+    def create() -> int:
+        found = _create_backfill(
             dag_id=each.target.dag_id,
             from_date=each.first,
             to_date=each.last,
@@ -283,27 +277,32 @@ def _make(args: Namespace, each: Backfill, request: Request) -> int:
             reprocess_behavior=ReprocessBehavior(each.again),
             run_on_latest_version=True,
         )
-    except AlreadyRunningBackfill:
-        if tries.statistics["attempt_number"] == 1:
-            raise
-        raise half_made(each.target) from None
-    return found.id
+        return int(found.id)
+
+    return make_patiently(
+        each.target, create, lambda: _left(each, request), _is_locked, AlreadyRunningBackfill,
+        lambda: time.sleep(LOOK_AGAIN),
+    )  # fmt: skip
 
 
-def _is_locked(error: BaseException) -> bool:
+def _is_locked(error: Exception) -> bool:
     return isinstance(error, OperationalError) and is_lock_not_available_error(error)
 
 
-def _take_back(dag_id: str, request: Request) -> None:
-    """A locked database may leave an open backfill of ours that has no run and is in the way of the next try."""
+def _left(each: Backfill, request: Request) -> int | None:
     unfinished = select(AirflowBackfill).where(
-        AirflowBackfill.dag_id == dag_id, AirflowBackfill.completed_at.is_(None)
+        AirflowBackfill.dag_id == each.target.dag_id, AirflowBackfill.completed_at.is_(None)
     )  # fmt: skip
     with suppress(OperationalError), create_session() as session:
         for found in session.scalars(unfinished):
-            runs = session.scalars(select(DagRun.id).where(DagRun.backfill_id == found.id).limit(1)).all()
-            if found.dag_run_conf == request.to_conf() and not runs:
+            if found.dag_run_conf != request.to_conf():
+                continue
+            runs = session.scalars(select(DagRun.id).where(DagRun.backfill_id == found.id)).all()
+            if len(runs) == len(each.made):
+                return int(found.id)
+            if not runs:
                 found.completed_at = datetime.now(UTC)
+    return None
 
 
 def _wait(made: Mapping[int, Backfill]) -> bool:

@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
-
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+from typing import TypeVar
 
 from tenantdags.model.backfill import (
     BULK,
@@ -36,6 +35,8 @@ from tenantdags.steps.airflow_api import ANY, BACKFILL, AirflowApi
 from tenantdags.steps.bulk import Notebook
 from tenantdags.steps.qa_summary import STEPS
 from tenantdags.steps.statements import Statements
+
+T = TypeVar("T")
 
 LIVE = ("queued", "running")
 PARSED_WITHIN = 24  # looks
@@ -333,19 +334,52 @@ def make(
 ) -> answers.Backfill:
     """Asks a busy Airflow again: it takes one backfill per DAG, so never two. Raises AirflowConflict when somebody was
     faster, AirflowBusy when it stays so, WindowRefused when it broke off half-way."""
-    tries = Retrying(
-        retry=retry_if_exception_type(AirflowBusy), stop=stop_after_attempt(TRIES), sleep=lambda _: pause(),
-        before_sleep=lambda _: _take_back(backfill.target.dag_id, request, api), reraise=True,
-    )  # fmt: skip
-    try:
-        return tries(
-            api.create_backfill, backfill.target.dag_id, backfill.first, backfill.last, max_active_runs=at_once,
-            run_backwards=backwards, reprocess_behavior=backfill.again, dag_run_conf=request.to_conf(),
+
+    def create() -> answers.Backfill:
+        return api.create_backfill(
+            backfill.target.dag_id, backfill.first, backfill.last, max_active_runs=at_once, run_backwards=backwards,
+            reprocess_behavior=backfill.again, dag_run_conf=request.to_conf(),
         )  # fmt: skip
-    except AirflowConflict:
-        if tries.statistics["attempt_number"] == 1:
-            raise
-        raise half_made(backfill.target) from None
+
+    def left() -> answers.Backfill | None:
+        with suppress(AirflowBusy, AirflowConflict):
+            for each in api.backfills(backfill.target.dag_id):
+                if each.completed_at is None and each.conf == request.to_conf():
+                    runs = runs_of(api, each)
+                    if len(runs) == len(backfill.made):
+                        return each
+                    if not runs:
+                        api.cancel_backfill(each.id)
+        return None
+
+    return make_patiently(
+        backfill.target, create, left, lambda error: isinstance(error, AirflowBusy), AirflowConflict, pause
+    )
+
+
+def make_patiently(
+    target: Target, create: Callable[[], T], left: Callable[[], T | None], is_busy: Callable[[Exception], bool],
+    conflict: type[Exception], pause: Callable[[], None],
+) -> T:  # fmt: skip
+    """Asks up to TRIES times while Airflow's database is locked, which may leave an open backfill of ours.
+
+    That one stands in the way of the next try: `left` returns it when every window has its run, and ends it when none
+    has. Raises `conflict` of somebody else's, the last busy error, or WindowRefused when it broke off half-way.
+    """
+    for number in range(1, TRIES + 1):
+        try:
+            return create()
+        except conflict:
+            if number == 1:
+                raise
+        except Exception as error:
+            if number == TRIES or not is_busy(error):
+                raise
+        pause()
+        whole = left()
+        if whole is not None:
+            return whole
+    raise half_made(target)
 
 
 def hand_on(backfill: Backfill, api: AirflowApi, pause: Callable[[], None]) -> str:
@@ -360,14 +394,6 @@ def hand_on(backfill: Backfill, api: AirflowApi, pause: Callable[[], None]) -> s
         pause()
     behind = "Airflow has not parsed the DAG's file again; unpause it only then, or the scheduler begins at "
     return f"{behind}{window_at(target.next_start or backfill.first, target.every, target.zone)}"
-
-
-def _take_back(dag_id: str, request: Request, api: AirflowApi) -> None:
-    """A locked database may leave an open backfill of ours that has no run and is in the way of the next try."""
-    with suppress(AirflowBusy, AirflowConflict):
-        for each in api.backfills(dag_id):
-            if each.completed_at is None and each.conf == request.to_conf() and not runs_of(api, each):
-                api.cancel_backfill(each.id)
 
 
 def follow(
