@@ -26,7 +26,8 @@ class Session:
 
     def outgrown(self, wanted: Mapping[str, str]) -> bool:
         """Something was dropped, or a table moved: a new session is simpler than unlearning it."""
-        return any(said != wanted.get(name) for name, said in self.known.items() if not is_view(wanted.get(name)))
+        changed = ((said, wanted.get(name)) for name, said in self.known.items() if said != wanted.get(name))
+        return any(not (is_view(said) and is_view(now)) for said, now in changed)
 
     def learn(self, wanted: Mapping[str, str]) -> None:
         """Runs what is new, and every view behind a changed one."""

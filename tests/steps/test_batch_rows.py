@@ -22,6 +22,10 @@ def test_wide_rows_come_in_smaller_batches(types, rows):
     assert batch_rows(every_type(ORDERS, types)) == rows
 
 
+def test_a_row_wider_than_the_buffer_is_still_fetched():
+    assert batch_rows(every_type(ORDERS, ("nvarchar(4000)",) * 4_000)) == 1
+
+
 def test_hashing_leaves_less_room():
     customers = example("acme", "customers")
     assert any(column.hashed for column in customers.contract.columns)
