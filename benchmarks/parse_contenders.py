@@ -1,5 +1,6 @@
 """Parses DAG files the way Airflow's dag processor and task runner do: each file in a fork of a warm process."""
 
+import gc
 import json
 import os
 import time
@@ -18,6 +19,7 @@ def parse(root: str, kind: str) -> Work:
     from airflow.dag_processing.processor import _pre_import_airflow_modules
 
     folder, files = _prepare(Path(root), kind)
+    gc.freeze()  # DagFileProcessorManager.before_run does
 
     def work() -> dict[str, Any]:
         told = []
@@ -50,6 +52,7 @@ def start(root: str, kind: str, dag_id: str) -> Work:
         _forked(partial(_refreshed, Path(root)))
     folder, files = _files(Path(root), kind)
     file = next((file for file in files if file.stem.endswith(dag_id.split("__")[0])), files[0])
+    gc.freeze()  # LocalExecutor does before it forks its workers
 
     def work() -> dict[str, Any]:
         told = _forked(partial(_start, file, folder, dag_id, Path(root), kind))

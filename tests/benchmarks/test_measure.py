@@ -70,3 +70,13 @@ def test_contenders_take_turns(capsys):
     assert list(medians) == ["a", "b"]
     lines = [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()]
     assert lines == ["a", "b", "a", "b"]
+
+
+def test_a_slow_contender_has_one_turn(capsys):
+    sleep = f"{HERE}:sleep"
+    contenders = {"slow": {"contender": sleep, "seconds": 0.1}, "quick": {"contender": sleep, "seconds": 0}}
+
+    interleave(contenders, rounds=2, once_above=0.05)
+
+    lines = [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["slow", "quick", "quick"]

@@ -270,7 +270,7 @@ def contract_refs(root: Path) -> list[str]:
 
 
 def load_contract(root: Path, ref: str) -> Contract:
-    """The contract of `orders@1`. Raises ConfigError; FileNotFoundError when there is no such file."""
+    """The contract of `orders@1`. Raises ConfigError, also when there is no such file."""
     return contract_of(root, ref, *_contract_text(root, ref))
 
 
@@ -403,15 +403,15 @@ def _contracts_of(root: Path, tenant: Tenant, tables: Iterable[str], problems: P
     """The contracts the tenant names for these tables, without those that have problems of their own."""
     found: dict[str, Contract] = {}
     for table in tables:
-        said = tenant.tables[table]
-        if not _contract_path(root, said.contract).is_file():
-            text = f"contract {said.contract!r} does not exist{suggestion(said.contract, contract_refs(root))}"
-            problems.add("CFG044", ("tables", table, "contract"), text)
-            continue
+        ref = tenant.tables[table].contract
         try:
-            found[said.contract] = load_contract(root, said.contract)
+            found[ref] = load_contract(root, ref)
         except ConfigError as error:
-            problems.found.extend(error.problems)
+            if _contract_path(root, ref).is_file():
+                problems.found.extend(error.problems)
+                continue
+            text = f"contract {ref!r} does not exist{suggestion(ref, contract_refs(root))}"
+            problems.add("CFG044", ("tables", table, "contract"), text)
     return found
 
 

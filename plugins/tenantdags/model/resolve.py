@@ -69,8 +69,12 @@ class Inputs:
 
     def setting(self, name: str) -> Any:
         """Table over tenant over tier over defaults; the first that says it wins, whole."""
-        levels: tuple[Settings, ...] = (self.said, self.tenant, self.tier, self.defaults, UNSAID)
-        return next((v for level in levels if (v := getattr(level, name)) is not None), None)
+        level: Settings
+        for level in (self.said, self.tenant, self.tier, self.defaults, UNSAID):  # thousands of times in a parse
+            value = getattr(level, name)
+            if value is not None:
+                return value
+        return None
 
     @property
     def path(self) -> Path:
@@ -224,11 +228,12 @@ def _referring(inputs: Inputs, checks: Iterable[Check], problems: Problems) -> I
     """
     majors = {table.contract.partition("@")[0]: table.contract for table in inputs.tenant.tables.values()}
     for check in checks:
-        named, *columns = (str(argument) for argument in check.arguments) if check.kind == "reference" else ("",)
-        ref = majors.get(named.partition("@")[0])
         if check.kind != "reference":
             yield check
-        elif ref is not None and ref in inputs.contracts:
+            continue
+        named, *columns = (str(argument) for argument in check.arguments)
+        ref = majors.get(named.partition("@")[0])
+        if ref is not None and ref in inputs.contracts:
             newest = inputs.contracts[ref].mode == "snapshot"
             if ref == named:
                 yield replace(check, of_newest=newest)
