@@ -17,7 +17,10 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one piece of work cost; sizes in bytes. It tells in `result` what it did, in `numbers` what it measured."""
+    """What one piece of work cost; sizes in bytes. It tells in `result` what it did, in `numbers` what it measured.
+
+    A median keeps the `numbers` of all its rounds, in their order, in `rounds`.
+    """
 
     seconds: float
     cpu_seconds: float
@@ -26,6 +29,7 @@ class Measurement:
     peak_bytes: int
     result: Mapping[str, Any]
     numbers: Mapping[str, float] = field(default_factory=dict)
+    rounds: Sequence[Mapping[str, float]] = field(default=(), compare=False)
 
     @property
     def above_idle_bytes(self) -> int:
@@ -63,7 +67,15 @@ def middle(measurements: Sequence[Measurement]) -> Measurement:
         peak_bytes=int(median(one.peak_bytes for one in measurements)),
         result=results[0],
         numbers={key: median(one.numbers[key] for one in measurements) for key in measurements[0].numbers},
+        rounds=[one.numbers for one in measurements],
     )
+
+
+def ratio(one: Measurement, other: Measurement, number: str) -> float:
+    """The median of the rounds' ratios, for a machine's speed drifts; of the medians, when one had fewer rounds."""
+    if len(one.rounds) != len(other.rounds) or not one.rounds:
+        return one.numbers[number] / other.numbers[number]
+    return median(a[number] / b[number] for a, b in zip(one.rounds, other.rounds, strict=True))
 
 
 def interleave(

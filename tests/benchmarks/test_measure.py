@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks.measure import MIB, ContenderError, Measurement, interleave, measure, middle
+from benchmarks.measure import MIB, ContenderError, Measurement, interleave, measure, middle, ratio
 
 HERE = "tests.benchmarks.contenders"
 
@@ -80,3 +80,11 @@ def test_a_slow_contender_has_one_turn(capsys):
 
     lines = [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()]
     assert lines == ["slow", "quick", "quick"]
+
+
+def test_a_ratio_is_of_what_ran_at_the_same_time():
+    def of(*numbers: float) -> Measurement:
+        return middle([Measurement(1, 1, 1, 1, 1, {}, {"cpu": number}) for number in numbers])
+
+    assert ratio(of(2, 4, 6), of(1, 2, 2), "cpu") == 2  # a machine that became slower, and once a slip
+    assert ratio(of(2, 4, 6), of(2), "cpu") == 2

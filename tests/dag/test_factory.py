@@ -85,7 +85,7 @@ def test_no_task_runs_for_ever(dag):
 def test_publish_alone_emits_the_one_asset(dag):
     outlets = {task.task_id: task.outlets for task in dag.tasks if task.outlets or task.inlets}
 
-    assert outlets == {"publish": [Asset(name="acme/orders", uri="tenantdags://prod/orders/acme", group="tenantdags")]}
+    assert outlets == {"publish": [Asset(name="acme/orders", uri="x-tenant://prod/orders/acme", group="tenantdags")]}
 
 
 def test_tags_and_owner(dag):

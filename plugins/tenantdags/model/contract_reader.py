@@ -32,6 +32,8 @@ from tenantdags.model.sqltype import SqlType
 from tenantdags.model.validate import validate
 
 RESERVED = ("tenant_id", "as_of_date", "window_start")
+_VERSION = re.compile(r"(?P<major>\d+)\.\d+\.\d+")
+_COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,126}")
 _EXACT = ("tinyint", "smallint", "int", "bigint", "decimal", "money", "smallmoney")
 _BINARY = ("binary", "varbinary", "image", "rowversion", "timestamp")  # the standard has no word for bytes
 LOGICAL = {
@@ -116,7 +118,8 @@ def _identity(file: str, shape: ContractFile, problems: Problems) -> tuple[str, 
         return shape.schema_[0].name, 0
     if shape.schema_[0].name != match["table"]:
         problems.add("CFG102", (*TABLE, "name"), f"must be {match['table']!r}, as in the file's name")
-    if not re.fullmatch(rf"{match['major']}\.\d+\.\d+", shape.version):
+    version = _VERSION.fullmatch(shape.version)
+    if version is None or version["major"] != match["major"]:
         problems.add(
             "CFG103", ("version",), f"{shape.version!r} must be {match['major']}.<minor>.<patch>, as in the file's name"
         )
@@ -145,7 +148,7 @@ def _column_name(name: str, path: Path, problems: Problems) -> str:
         problems.add(
             "CFG105", path, f"{name!r} is reserved ({reserved} and names that start with _); choose another name"
         )
-    elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,126}", name):
+    elif not _COLUMN_NAME.fullmatch(name):
         problems.add("CFG106", path, f"{name!r} is not a column name: a letter, then letters, digits and _")
     return name
 

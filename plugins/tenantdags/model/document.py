@@ -23,6 +23,7 @@ _CORE = "tag:yaml.org,2002:"
 # 06:00 is text for some YAML readers and 360 for others; 16:00 is 960 for this one
 _CLOCK = re.compile(r"\d{1,3}(:[0-5]?\d)+(\.\d*)?")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9]\d{0,37})(\.\d{1,37})?")
+_WHOLE = re.compile(r"[-+]?\d+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -221,7 +222,7 @@ def _number(reading: _Reading, node: yaml.ScalarNode, path: Path) -> int | Decim
         remedy = f'write a plain decimal number, or "{text}" for the text'
         reading.refuse("CFG017", node, path, f"{text} is a number YAML readers disagree on; {remedy}")
         return None
-    return int(text) if re.fullmatch(r"[-+]?\d+", text) else Decimal(text)
+    return int(text) if _WHOLE.fullmatch(text) else Decimal(text)
 
 
 def _date(reading: _Reading, node: yaml.ScalarNode, path: Path) -> date | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -27,6 +27,10 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from tenantdags.model.hours import Hours
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d{1,6})([smhd])")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_SPAN = re.compile(r"([^-]+)-([^-]+)")
+_FILE_URL = re.compile(r"file:///[^?#\s]+")
 
 
 class Strict(BaseModel):
@@ -57,19 +61,20 @@ class _Matching:
     show: bool = True
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
+        fits = re.compile(self.pattern).fullmatch  # here, at import: a task that starts has no time for it
+        return core_schema.no_info_after_validator_function(partial(self._check, fits), handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler(schema) | {"pattern": f"^(?:{self.pattern})$"}
 
-    def _check(self, value: str) -> str:
-        if not re.fullmatch(self.pattern, value):
+    def _check(self, fits: Callable[[str], object], value: str) -> str:
+        if not fits(value):
             raise refused(self.rule, f"{value!r} {self.text}" if self.show else self.text)
         return value
 
 
 def _duration(value: Any) -> timedelta:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", value) if isinstance(value, str) else None
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise refused("CFG027", f"{value!r} is not a duration; write a whole number with a unit: 90s, 45m, 2h or 3d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
@@ -82,13 +87,13 @@ def _positive(value: timedelta) -> timedelta:
 
 
 def _clock(value: Any) -> time:
-    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+    if isinstance(value, str) and _CLOCK.fullmatch(value):
         return time.fromisoformat(value)
     raise refused("CFG028", f'{value!r} is not a time of day; write it in quotes with four digits: "06:00"')
 
 
 def _hours(value: Any) -> Hours:
-    span = re.fullmatch(r"([^-]+)-([^-]+)", value) if isinstance(value, str) else None
+    span = _SPAN.fullmatch(value) if isinstance(value, str) else None
     if span is None:
         raise refused("CFG028", f'{value!r} is not a part of the day; write it in quotes: "22:00-05:00"')
     hours = Hours(_clock(span[1]), _clock(span[2]))
@@ -131,7 +136,7 @@ def _in_range(low: int, high: int) -> Callable[[int], int]:
 
 
 def _file_url(value: str) -> str:
-    if not re.fullmatch(r"file:///[^?#\s]+", value):
+    if not _FILE_URL.fullmatch(value):
         raise refused(
             "CFG032", f"{value!r} is not a staging URL; write file:/// and an absolute path all workers share"
         )

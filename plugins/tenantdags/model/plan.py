@@ -200,8 +200,11 @@ class TablePlan:
 
     @property
     def asset_uri(self) -> str:
-        """One outlet asset per tenant and table; emitted by publish only."""
-        return f"tenantdags://{self.databricks.catalog}/{self.table}/{self.tenant}"
+        """One outlet asset per tenant and table; emitted by publish only.
+
+        Airflow asks no provider about a scheme that begins with x-.
+        """
+        return f"x-tenant://{self.databricks.catalog}/{self.table}/{self.tenant}"
 
     def under(self, contract: Contract) -> TablePlan:
         """The same tenant's table under another major version of its contract: where that one's data lies."""
