@@ -1,7 +1,7 @@
 """One world and two Airflows for the end-to-end tests of a process; `pytest -n` has one for each Airflow.
 
-The scheduler's, the watch's and the API's tests go first, for the others break the world they run in; the search for
-secrets goes last of all.
+The scheduler's, the watch's and the API's tests go first, for the others break the world they run in; bad input goes
+last, for its process keeps an error; and the search for secrets last of all.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.e2e.rig import Rig, Runner  # noqa: E402
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {
-        "test_scheduler.py": 0, "test_watch.py": 1, "test_airflow_api.py": 1,
-        "test_leaks.py": 3, "test_leaks_live.py": 3,
+        "test_scheduler.py": 0, "test_watch.py": 1, "test_airflow_api.py": 1, "test_bad_input.py": 3,
+        "test_leaks.py": 4, "test_leaks_live.py": 4,
     }  # fmt: skip
     here = [number for number, item in enumerate(items) if item.path.parent == Path(__file__).parent]
     ordered = sorted((items[number] for number in here), key=lambda item: order.get(item.path.name, 2))

@@ -105,11 +105,6 @@ class Runner:
         finally:
             path.write_text(before)
 
-    def restart(self) -> None:
-        """A process without the last one's past, as every task of a real Airflow starts in one."""
-        self.stop()
-        self._process = self._start()
-
     def stop(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
@@ -241,4 +236,4 @@ def wait_until(seen: Any, seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < deadline, f"not seen within {seconds:.0f} s: {what}"
-        time.sleep(0.3)
+        time.sleep(0.6)  # a question costs the api-server CPU that the awaited needs

@@ -15,7 +15,7 @@ from sandbox.airflow_api import AirflowApi
 from sandbox.recount import Cell
 from sandbox.seed import break_window, repair_window
 from tests.e2e.rig import Rig, wait_until
-from tests.e2e.test_scheduler import start_of
+from tests.e2e.test_scheduler import close_backfills, start_of
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(420)]
 DAG, BULK = "acme__orders", "tenantdags_bulk"
@@ -32,6 +32,7 @@ def api(rig: Rig) -> Iterator[AirflowApi]:
         return len(states) >= len(starts) and not {"queued", "running"} & set(states)
 
     wait_until(idle, 240, "catch-up")
+    close_backfills(rig.airflow.api)
     yield rig.airflow.api
     for cell in rig.scheduled:
         repair_window(rig.world.sqlserver, cell.tenant, cell.as_of_date)

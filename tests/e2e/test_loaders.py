@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -44,8 +45,9 @@ def without_places(value: Any) -> Any:
 
 
 def test_bundle_and_plain_loaders_give_the_same_dags(rig: Rig) -> None:
-    by_bundle = processed(rig, "by_bundle", bundle=True)
-    by_folder = processed(rig, "by_folder", bundle=False)
+    with ThreadPoolExecutor(2) as both:
+        bundled = both.submit(processed, rig, "by_bundle", bundle=True)
+        by_folder, by_bundle = processed(rig, "by_folder", bundle=False), bundled.result()
 
     tenants = [f"{tenant}__{table}" for tenant in TENANTS for table in TABLES]
     assert sorted(by_bundle) == [*tenants, "tenantdags_bulk", "tenantdags_prune", "tenantdags_watch"]
