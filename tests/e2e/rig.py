@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sandbox.airflow_home import Airflow
 from sandbox.project import copy_project
@@ -139,6 +140,7 @@ class Rig:
         self.receiver, self._hearing = Receiver(), ExitStack()
         self.yesterday = datetime.now(UTC).date() - timedelta(days=1)
         self.first = self.yesterday - timedelta(days=DAYS - 1)
+        self.last_scheduled, self._settle = _newest_due(datetime.now(UTC))
 
     def up(self) -> None:
         self.world.up()
@@ -146,7 +148,9 @@ class Rig:
         seed(self.world.sqlserver, self.yesterday, days=DAYS)
         self.every_tenant = self.project("every_tenant", dict.fromkeys(TENANTS, self.first), retries=0)
         scheduled = self.project("scheduled", {"acme": self.scheduled[0].as_of_date}, retries=2)
-        only_table(scheduled / "config/tenants/acme.yaml", "orders")
+        acme = scheduled / "config/tenants/acme.yaml"
+        only_table(acme, "orders")
+        acme.write_text(re.sub(r"(?m)^    settle: \S+", f"    settle: {self._settle}", acme.read_text()))
         self._airflow = Airflow(self.folder / "airflow", scheduled, self._env(), settings=_QUICK)
         self._airflow.prepare()
         self.tenantdags(self.every_tenant, "apply")
@@ -183,7 +187,7 @@ class Rig:
     @property
     def scheduled(self) -> list[Cell]:
         """The windows that the scheduler runs by itself, oldest first."""
-        last = self.due
+        last = self.last_scheduled
         return [Cell("acme", "orders", last - timedelta(days=back)) for back in reversed(range(SCHEDULED))]
 
     @property
@@ -219,6 +223,17 @@ class Rig:
         quick = re.sub(r"poll_seconds: \d+", "poll_seconds: 1", defaults.read_text())
         defaults.write_text(re.sub(r"retries: \d", f"retries: {retries}", quick) + ROUTE)
         return project
+
+
+def _newest_due(now: datetime) -> tuple[date, str]:
+    """The newest day of Berlin that acme's orders are due for, and how long they settle, so that it stays the newest.
+
+    The tests are done in less than the half hour, or the hours, until the next day is due.
+    """
+    today = now.astimezone(ZoneInfo("Europe/Berlin"))
+    of_today = timedelta(hours=today.hour, minutes=today.minute)
+    newest = today.date() - timedelta(days=1)
+    return (newest, "30m") if of_today > timedelta(hours=2, minutes=15) else (newest - timedelta(days=1), "5h")
 
 
 _QUICK = {"core__default_task_retry_delay": 3, "dag_processor__min_file_process_interval": 15}

@@ -32,7 +32,7 @@ def api(rig: Rig) -> Iterator[AirflowApi]:
         return len(states) >= len(starts) and not {"queued", "running"} & set(states)
 
     wait_until(idle, 240, "catch-up")
-    close_backfills(rig.airflow.api)
+    close_backfills(rig)
     yield rig.airflow.api
     for cell in rig.scheduled:
         repair_window(rig.world.sqlserver, cell.tenant, cell.as_of_date)

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -196,26 +196,25 @@ def test_an_edit_under_a_run_that_asks_for_other_rows_is_refused(
     assert (after.rows, after.keys, after.generation) == (before.rows, before.keys, before.generation + 1)
 
 
-def close_when_ended(api: AirflowApi, backfill: dict[str, Any]) -> None:
+def close_when_ended(rig: Rig, backfill: dict[str, Any], windows: int) -> None:
     """Airflow's scheduler looks every 30 s whether a backfill has ended; nobody here waits for that."""
-    since = backfill["created_at"]
 
     def ended() -> bool:
-        runs = [run for run in api.runs(DAG) if run["queued_at"] and run["queued_at"] >= since]
-        return bool(runs) and all(run["state"] in FINISHED for run in runs)
+        with closing(sqlite3.connect(rig.airflow.database, timeout=60)) as database:
+            states = database.execute("SELECT state FROM dag_run WHERE backfill_id = ?", [backfill["id"]]).fetchall()
+        return [state in FINISHED for (state,) in states] == [True] * windows
 
     wait_until(ended, 180, f"the end of backfill {backfill['id']}")
-    close_backfills(api)
+    close_backfills(rig)
 
 
-def close_backfills(api: AirflowApi) -> None:
-    """Those that have ended; Airflow closes them by itself, but later."""
-    if any(run["state"] not in FINISHED for run in api.runs(DAG)):
-        return
-    for found in api.get("/backfills", dag_id=DAG)["backfills"]:
-        if found["completed_at"] is None:
-            with suppress(SandboxError):  # the scheduler was quicker
-                api._call("PUT", f"/backfills/{found['id']}/cancel")
+def close_backfills(rig: Rig) -> None:
+    """What the scheduler does; to cancel them would keep them paused for good."""
+    unfinished = "SELECT backfill_id FROM dag_run WHERE backfill_id IS NOT NULL AND state IN ('queued', 'running')"
+    with closing(sqlite3.connect(rig.airflow.database, timeout=60)) as database, database:
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        ended = f"completed_at IS NULL AND id NOT IN ({unfinished})"
+        database.execute(f"UPDATE backfill SET completed_at = ? WHERE {ended}", [now])
 
 
 def test_overlapping_backfills_double_nothing(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
@@ -225,9 +224,9 @@ def test_overlapping_backfills_double_nothing(rig: Rig, api: AirflowApi, caught_
     first = api.backfill(DAG, one, two, again=True)
     with pytest.raises(SandboxError, match="already a running backfill"):
         api.backfill(DAG, two, three, again=True)
-    close_when_ended(api, first)
+    close_when_ended(rig, first, windows=2)
     second = api.backfill(DAG, two, three, again=True)
-    close_when_ended(api, second)
+    close_when_ended(rig, second, windows=2)
 
     after = [rig.recount.visible(cell) for cell in caught_up]
     assert [seen.rows for seen in after] == [seen.rows for seen in before]
@@ -275,7 +274,7 @@ def test_the_triggerer_pages_for_a_missed_deadline_once(rig: Rig, caught_up: lis
     wait_until(lambda: triggered(rig) == ["success", "success"], 60, "both callbacks are through")
 
     (text,) = texts(rig.receiver)
-    next_one = rig.due + timedelta(days=1)
+    next_one = rig.last_scheduled + timedelta(days=1)
     overs = {in_words(at - datetime.fromisoformat("2026-05-06T04:00:00Z")) for at in (before, datetime.now(UTC))}
     assert text in {
         f"""\
