@@ -66,6 +66,11 @@ def _prepare(root: Path, kind: str) -> tuple[Path, list[Path]]:
 
     if kind == "ours":
         _refreshed(root)
+    if kind == "loop_files":  # what our bundle has in memory before it forks, this loop shall have too
+        from benchmarks.same_tasks import first_tenant
+        from tenantdags.dag import factory  # noqa: F401
+
+        first_tenant()
     return _files(root, kind)
 
 

@@ -1,4 +1,4 @@
-"""The same thousands of DAGs four times: tenant files, a plain loop, dag-factory's YAML and Blueprint's."""
+"""The same thousands of DAGs five times: tenant files, plain loops in one and in many files, other factories' YAML."""
 
 import shutil
 from pathlib import Path
@@ -32,6 +32,21 @@ for file in sorted(Path({tenants!r}).glob("*.yaml")):
         dag = build_dag(plan_for(tenant["tenant"], table))
         globals()[dag.dag_id] = dag
 '''
+LOOP_OF_TENANT = '''\
+"""Every DAG of one tenant, by a loop in an Airflow DAG file of its own."""
+
+from pathlib import Path
+
+import yaml
+
+from benchmarks.same_tasks import plan_for
+from tenantdags.dag.factory import build_dag
+
+tenant = yaml.load(Path({file!r}).read_text(), Loader=yaml.CSafeLoader)
+for table in tenant["tables"]:
+    dag = build_dag(plan_for(tenant["tenant"], table))
+    globals()[dag.dag_id] = dag
+'''
 DAG_FACTORY = '''\
 """Every DAG that dag-factory finds in the YAML files of a folder; Airflow sees one DAG file."""
 
@@ -49,10 +64,14 @@ build_all_airflow_dags({folder!r}, discover_entry_points=False)
 
 
 def make_world(root: Path, tenants: int, tables: int) -> None:
-    """Folders project/ (config and contracts), loop/, dag_factory/ and blueprint/ below `root`."""
+    """Folders project/ (config and contracts), loop/, loop_files/, dag_factory/ and blueprint/ below `root`."""
     names = [f"t{number:03}" for number in range(tenants)]
     make_project(root / "project", names, [f"table{number:02}" for number in range(tables)])
     _one_file(root / "loop", LOOP.format(tenants=str(root / "project" / "config" / "tenants")))
+    (root / "loop_files").mkdir()
+    for name in names:
+        file = root / "project" / "config" / "tenants" / f"{name}.yaml"
+        (root / "loop_files" / f"tenant_{name}.py").write_text(LOOP_OF_TENANT.format(file=str(file)))
     _one_file(root / "dag_factory", DAG_FACTORY.format(folder=str(root / "dag_factory")))
     for name in names:
         text = yaml.safe_dump(_factory_dags(name, tables), sort_keys=False)
