@@ -140,7 +140,7 @@ class Rig:
         self.receiver, self._hearing = Receiver(), ExitStack()
         self.yesterday = datetime.now(UTC).date() - timedelta(days=1)
         self.first = self.yesterday - timedelta(days=DAYS - 1)
-        self.last_scheduled, self._settle = _newest_due(datetime.now(UTC))
+        self.last_scheduled, self._settle = newest_due(datetime.now(UTC))
 
     def up(self) -> None:
         self.world.up()
@@ -225,7 +225,7 @@ class Rig:
         return project
 
 
-def _newest_due(now: datetime) -> tuple[date, str]:
+def newest_due(now: datetime) -> tuple[date, str]:
     """The newest day of Berlin that acme's orders are due for, and how long they settle, so that it stays the newest.
 
     The tests are done in less than the half hour, or the hours, until the next day is due.
