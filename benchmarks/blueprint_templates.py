@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from benchmarks.same_tasks import plan_for
 from tenantdags.dag import load_operator, operators
-from tenantdags.dag.factory import _settings
+from tenantdags.dag.factory import dag_arguments
 
 
 class Table(BaseModel):
@@ -19,7 +19,7 @@ class TableDag(BlueprintDagArgs[Table]):  # type: ignore[misc]  # in .bench, whi
     """The arguments of our own DAGs, deadlines included."""
 
     def render(self, config: Table) -> dict[str, Any]:
-        settings = _settings(plan_for(config.tenant, config.table))
+        settings = dag_arguments(plan_for(config.tenant, config.table))
         return {name: value for name, value in settings.items() if name not in ("dag_id", "auto_register")}
 
 

@@ -83,9 +83,10 @@ round by round; whoever takes more than {ONCE_ABOVE:.0f} s for a pass makes one.
 
 One pass over every DAG file as Airflow's dag processor makes it: each file in a fork of a process that has Airflow in
 memory (frozen, as Airflow does, so that collecting garbage copies none of it), first the DAG objects (build), then
-their serialised form. Ours reads and validates every tenant file and every contract it names; the loop reads the same
-tenant files with PyYAML, takes ready plans and builds the same DAGs with the same code, once in one file and once in a
-file per tenant, with everything it needs in memory before the fork, as our bundle has; dag-factory reads YAML with the
+their serialised form. Ours reads and validates every tenant file and every contract it names, and copies the tasks of
+a pattern; the loop reads the same tenant files with PyYAML, takes ready plans and writes out the same DAGs in plain
+Airflow (`with DAG`, an operator per task, `>>`), once in one file and once in a file per tenant, with everything it
+needs in memory before the fork, as our bundle has; dag-factory reads YAML with the
 same operators, without deadlines and teardown, for which it has no words; Blueprint reads a YAML file per DAG, with our
 DAG arguments and the same operators, without teardown.
 

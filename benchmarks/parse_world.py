@@ -23,13 +23,13 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.plain_dag import plain_dag
 from benchmarks.same_tasks import plan_for
-from tenantdags.dag.factory import build_dag
 
 for file in sorted(Path({tenants!r}).glob("*.yaml")):
     tenant = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
     for table in tenant["tables"]:
-        dag = build_dag(plan_for(tenant["tenant"], table))
+        dag = plain_dag(plan_for(tenant["tenant"], table))
         globals()[dag.dag_id] = dag
 '''
 LOOP_OF_TENANT = '''\
@@ -39,12 +39,12 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.plain_dag import plain_dag
 from benchmarks.same_tasks import plan_for
-from tenantdags.dag.factory import build_dag
 
 tenant = yaml.load(Path({file!r}).read_text(), Loader=yaml.CSafeLoader)
 for table in tenant["tables"]:
-    dag = build_dag(plan_for(tenant["tenant"], table))
+    dag = plain_dag(plan_for(tenant["tenant"], table))
     globals()[dag.dag_id] = dag
 '''
 DAG_FACTORY = '''\

@@ -1,6 +1,8 @@
 """What a plan becomes in Airflow, to the letter."""
 
 import dataclasses
+import json
+from collections.abc import MutableMapping
 from datetime import timedelta
 
 import pendulum
@@ -8,6 +10,7 @@ import pytest
 from airflow.sdk import Asset
 from airflow.serialization.serialized_objects import DagSerialization
 
+from benchmarks.plain_dag import plain_dag
 from tenantdags.dag.factory import EXTRACT_TIMEOUT, STEP_TIMEOUT, build_dag, build_dags
 from tenantdags.dag.timetable import TenantTimetable
 from tenantdags.model.project import load_project
@@ -146,3 +149,29 @@ def test_a_serialised_dag_can_be_read_back(dag):
 
     assert read.timetable == dag.timetable
     assert sorted(read.task_ids) == sorted(CHAIN)
+
+
+def test_copied_tasks_are_what_airflow_constructs():
+    for plan in load_project(ROOT).plans:
+        ours, plain = build_dag(plan), plain_dag(plan)
+        plain.fileloc = ours.fileloc
+
+        assert [attributes(task) for task in ours.tasks] == [attributes(task) for task in plain.tasks]
+        assert all(task.dag is ours and task.task_group == ours.task_group for task in ours.tasks)
+        assert json.dumps(DagSerialization.to_dict(ours)) == json.dumps(DagSerialization.to_dict(plain))
+
+
+def attributes(task):
+    """But the arguments it was constructed with, which Airflow asks for where tasks are mapped or templated."""
+    own = {"_dag", "task_group", "_BaseOperator__init_kwargs"}
+    said = {name: value for name, value in vars(task).items() if name not in own}
+    return type(task), said | {"retry_policy": type(task.retry_policy)}
+
+
+def test_what_is_changed_in_one_dag_changes_no_other(dag):
+    other = build_dag(plan_of("globex", "orders"))
+
+    for task, twin in zip(dag.tasks, other.tasks, strict=True):
+        changeable = {n for n, v in vars(task).items() if isinstance(v, list | set | MutableMapping)}
+        assert {"upstream_task_ids", "on_failure_callback", "executor_config", "params"} <= changeable
+        assert [n for n in changeable if getattr(task, n) is getattr(twin, n)] == []

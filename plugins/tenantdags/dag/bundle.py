@@ -115,7 +115,7 @@ class TenantBundle(BaseDagBundle):
 
     def _warm_up(self, seen: Mapping[str, Any]) -> None:
         """Every loader is parsed in a fork of this process: what it has imported and read, no fork does again."""
-        from tenantdags.dag import factory  # noqa: F401 - for what it imports
+        from tenantdags.dag.factory import build_dags
         from tenantdags.model.errors import ConfigError
         from tenantdags.model.project import contract_refs, load_contract, load_tenant
 
@@ -127,7 +127,7 @@ class TenantBundle(BaseDagBundle):
                 load_contract(self.root, ref)
         for tenant in seen["tenants"]:
             with suppress(ConfigError, OSError):
-                load_tenant(self.root, tenant)
+                build_dags(load_tenant(self.root, tenant)[:1])
                 break
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
+from copy import copy
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pendulum
@@ -31,7 +33,7 @@ from tenantdags.model.window import day_window
 
 EXTRACT_TIMEOUT = timedelta(hours=6)
 STEP_TIMEOUT = timedelta(hours=1)
-_PRIORITY = f"{InTimeFirst.__module__}.{InTimeFirst.__qualname__}"
+WEIGHT_RULE = f"{InTimeFirst.__module__}.{InTimeFirst.__qualname__}"
 
 
 def build_dags(plans: Iterable[TablePlan]) -> list[DAG]:
@@ -39,44 +41,62 @@ def build_dags(plans: Iterable[TablePlan]) -> list[DAG]:
 
 
 def build_dag(plan: TablePlan) -> DAG:
-    each = _every_task(plan)
-    with DAG(**_settings(plan)) as dag:
-        extract = ExtractOperator(
-            task_id=run.EXTRACT, pool=plan.pools.source, **{**each, "execution_timeout": EXTRACT_TIMEOUT}
-        )
+    """What constructing every task would make, in half the time: most of a DAG's cost is Airflow's constructors."""
+    dag = DAG(**dag_arguments(plan))
+    for task, changeable in _pattern():
+        dag.add_task(_of_table(plan, task, changeable))
+    return dag
+
+
+@cache
+def _pattern() -> list[tuple[Any, list[str]]]:
+    """The tasks of any table, and which of their attributes can be changed in place.
+
+    They hold no plan, nor anything else of a table, so that no table's DAG can hold another's.
+    """
+    each: dict[str, Any] = {"retry_policy": ByKind(), "weight_rule": WEIGHT_RULE, "execution_timeout": STEP_TIMEOUT}
+    with DAG("pattern", schedule=None, auto_register=False) as dag:
+        extract = ExtractOperator(task_id=run.EXTRACT, **{**each, "execution_timeout": EXTRACT_TIMEOUT})
         check_extract = CheckExtractOperator(task_id=run.CHECK_EXTRACT, **each)
         upload = UploadOperator(task_id=run.UPLOAD, **each)
         # Waiting for Databricks happens in the triggerer, under the plan's own timeout.
-        load = LoadOperator(task_id=run.LOAD, pool=plan.pools.curated, **each)
+        load = LoadOperator(task_id=run.LOAD, **each)
         check_load = CheckLoadOperator(task_id=run.CHECK_LOAD, **each)
-        publish = PublishOperator(task_id=run.PUBLISH, outlets=[outlet(plan)], **each)
+        publish = PublishOperator(task_id=run.PUBLISH, **each)
         summarise = SummariseOperator(task_id=run.SUMMARISE, **each)
 
         # publish sits directly behind check_load, or a red gate would still let data through.
         extract >> check_extract >> upload >> load >> check_load >> publish
         # A leaf that always runs would turn red runs green; a teardown has no say in the run's state.
         publish >> summarise.as_teardown(on_failure_fail_dagrun=False)
-    return dag
+    containers = list, set, MutableMapping
+    return [(task, [n for n, value in vars(task).items() if isinstance(value, containers)]) for task in dag.tasks]
+
+
+def _of_table(plan: TablePlan, pattern: Any, changeable: list[str]) -> Any:
+    task = copy(pattern)
+    # Into the object itself, as where Airflow copies operators: a setter would refuse to leave the pattern's DAG.
+    state = vars(task)
+    state.update({name: copy(state[name]) for name in changeable}, _dag=None, task_group=None, start_date=None)
+    task.use(plan)
+    task.owner = plan.contract.owner or plan.group
+    task.retries = plan.schedule.retries
+    task.priority_weight = plan.schedule.priority
+    if task.task_id == run.EXTRACT:
+        task.pool = plan.pools.source
+    if task.task_id == run.LOAD:
+        task.pool = plan.pools.curated
+    if task.task_id == run.PUBLISH:
+        task.outlets = [outlet(plan)]
+    return task
 
 
 def outlet(plan: TablePlan) -> Asset:
     return Asset(name=f"{plan.tenant}/{plan.table}", uri=plan.asset_uri, group="tenantdags")
 
 
-def _every_task(plan: TablePlan) -> dict[str, Any]:
-    """Not as default_args, which Airflow would store once more beside the tasks."""
-    return {
-        "plan": plan,
-        "owner": plan.contract.owner or plan.group,
-        "retries": plan.schedule.retries,
-        "retry_policy": ByKind(),
-        "priority_weight": plan.schedule.priority,
-        "weight_rule": _PRIORITY,
-        "execution_timeout": STEP_TIMEOUT,
-    }
-
-
-def _settings(plan: TablePlan) -> dict[str, Any]:
+def dag_arguments(plan: TablePlan) -> dict[str, Any]:
+    """The arguments of DAG()."""
     schedule = plan.schedule
     return {
         "dag_id": plan.dag_id,

@@ -191,9 +191,10 @@ class NotebookOperator(DatabricksSubmitRunOperator):
 class LoadOperator(NotebookOperator):
     """One window's load."""
 
-    def __init__(self, *, plan: TablePlan, **kwargs: Any) -> None:
+    def __init__(self, *, plan: TablePlan | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.use(plan)
+        if plan:
+            self.use(plan)
 
     def place(self, context: Context) -> At:
         return run.run_window(self.plan, context)

@@ -35,9 +35,15 @@ class StepOperator(BaseOperator):
     """One step of one table. Nothing is templated, so nothing rendered can show what it should not."""
 
     template_fields: Sequence[str] = ()
+    plan: TablePlan
 
-    def __init__(self, *, plan: TablePlan, **kwargs: Any) -> None:
+    def __init__(self, *, plan: TablePlan | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if plan:
+            self.use(plan)
+
+    def use(self, plan: TablePlan) -> None:
+        """Before the task runs, where the constructor was not told."""
         self.plan = plan
 
     def execute(self, context: Context) -> None:
