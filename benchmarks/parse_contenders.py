@@ -67,10 +67,12 @@ def _prepare(root: Path, kind: str) -> tuple[Path, list[Path]]:
     if kind == "ours":
         _refreshed(root)
     if kind == "loop_files":  # what our bundle has in memory before it forks, this loop shall have too
+        from airflow.serialization.serialized_objects import DagSerialization
+
         from benchmarks.plain_dag import plain_dag
         from benchmarks.same_tasks import first_tenant
 
-        plain_dag(next(iter(first_tenant().values())))
+        DagSerialization.to_dict(plain_dag(next(iter(first_tenant().values()))))
     return _files(root, kind)
 
 

@@ -115,20 +115,24 @@ class TenantBundle(BaseDagBundle):
 
     def _warm_up(self, seen: Mapping[str, Any]) -> None:
         """Every loader is parsed in a fork of this process: what it has imported and read, no fork does again."""
-        from tenantdags.dag.factory import build_dags
-        from tenantdags.model.errors import ConfigError
-        from tenantdags.model.project import contract_refs, load_contract, load_tenant
-
         if self._warm_for == seen["shared"] or get_parsing_context().dag_id:  # a worker forks no parsers
             return
         self._warm_for = seen["shared"]
+        from airflow.exceptions import SerializationError
+        from airflow.serialization.serialized_objects import DagSerialization
+
+        from tenantdags.dag.loader import tenant_dags
+        from tenantdags.model.errors import ConfigError
+        from tenantdags.model.project import contract_refs, load_contract
+
         for ref in contract_refs(self.root):
             with suppress(ConfigError, OSError):  # told by the loaders of those who name it
                 load_contract(self.root, ref)
         for tenant in seen["tenants"]:
-            with suppress(ConfigError, OSError):
-                build_dags(load_tenant(self.root, tenant)[:1])
-                break
+            with suppress(ConfigError, OSError, SerializationError):
+                for dag in tenant_dags(self.root, tenant).values():
+                    DagSerialization.to_dict(dag)
+                    return
 
     @property
     def _state_file(self) -> Path:
