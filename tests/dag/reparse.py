@@ -35,6 +35,7 @@ from sqlalchemy import func, select
 from tenantdags.dag.bundle import TenantBundle
 
 REAL_TIME, REAL_NOW = time.time, pendulum.now
+HERE = Path.cwd()
 
 
 # what the DAGs that are started by hand ask for
@@ -45,7 +46,7 @@ def at(days: int) -> None:
     """Sets the clocks that Python code asks forward, and goes to a folder of its own."""
     time.time = lambda: REAL_TIME() + days * 86_400
     pendulum.now = lambda tz=None: REAL_NOW(tz) + timedelta(days=days)
-    os.chdir(tempfile.mkdtemp())
+    os.chdir(tempfile.mkdtemp(dir=HERE))
 
 
 def parsed(folder: Path) -> list[Any]:
