@@ -197,24 +197,34 @@ def test_an_edit_under_a_run_that_asks_for_other_rows_is_refused(
 
 
 def close_when_ended(rig: Rig, backfill: dict[str, Any], windows: int) -> None:
-    """Airflow's scheduler looks every 30 s whether a backfill has ended; nobody here waits for that."""
+    """Airflow's scheduler looks every 30 s whether a backfill has ended; nobody here waits for that.
+
+    But until it lets go of the runs: a backfill made meanwhile may find SQLite locked, whereupon Airflow removes the runs
+    that the scheduler is writing, and the scheduler ends.
+    """
 
     def ended() -> bool:
         with closing(sqlite3.connect(rig.airflow.database, timeout=60)) as database:
-            states = database.execute("SELECT state FROM dag_run WHERE backfill_id = ?", [backfill["id"]]).fetchall()
-        return [state in FINISHED for (state,) in states] == [True] * windows
+            query = "SELECT state, updated_at FROM dag_run WHERE backfill_id = ?"
+            runs = database.execute(query, [backfill["id"]]).fetchall()
+        let_go = stored(datetime.now(UTC) - timedelta(seconds=3))
+        return [state in FINISHED and updated < let_go for state, updated in runs] == [True] * windows
 
     wait_until(ended, 180, f"the end of backfill {backfill['id']}")
     close_backfills(rig)
+
+
+def stored(instant: datetime) -> str:
+    """As Airflow writes it into SQLite."""
+    return instant.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def close_backfills(rig: Rig) -> None:
     """What the scheduler does; to cancel them would keep them paused for good."""
     unfinished = "SELECT backfill_id FROM dag_run WHERE backfill_id IS NOT NULL AND state IN ('queued', 'running')"
     with closing(sqlite3.connect(rig.airflow.database, timeout=60)) as database, database:
-        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         ended = f"completed_at IS NULL AND id NOT IN ({unfinished})"
-        database.execute(f"UPDATE backfill SET completed_at = ? WHERE {ended}", [now])
+        database.execute(f"UPDATE backfill SET completed_at = ? WHERE {ended}", [stored(datetime.now(UTC))])
 
 
 def test_overlapping_backfills_double_nothing(rig: Rig, api: AirflowApi, caught_up: list[Cell]) -> None:
