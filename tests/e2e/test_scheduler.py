@@ -199,8 +199,8 @@ def test_an_edit_under_a_run_that_asks_for_other_rows_is_refused(
 def close_when_ended(rig: Rig, backfill: dict[str, Any], windows: int) -> None:
     """Airflow's scheduler looks every 30 s whether a backfill has ended; nobody here waits for that.
 
-    But until it lets go of the runs: a backfill made meanwhile may find SQLite locked, whereupon Airflow removes the runs
-    that the scheduler is writing, and the scheduler ends.
+    But until it lets go of the runs: a backfill made meanwhile may find SQLite locked, whereupon Airflow removes the
+    runs that the scheduler is writing, and the scheduler ends.
     """
 
     def ended() -> bool:
