@@ -1,5 +1,6 @@
 """One tenant file is one parse unit: what is rewritten, what is not, and who errs when a file is broken."""
 
+import logging
 import os
 import re
 import shutil
@@ -7,13 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from airflow.models.dagbag import DagPriorityParsingRequest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.utils.session import create_session
 
 from tenantdags.dag.bundle import TenantBundle, bundle_configured, project_root
 from tenantdags.model.contract_reader import read_contract
 from tests.dag.bundles import ALL, LOADERS, TENANTS, changed_by, dags_of, edit, loaders_of
 from tests.dag.plans import ROOT
+from tests.metadata import metadata_database
 
 BUNDLE_SETTING = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 CONFIGURED = '[{"name": "tenants", "classpath": "tenantdags.dag.bundle.TenantBundle", "kwargs": {"root": "/x"}}]'
@@ -56,6 +60,48 @@ def test_an_edit_concerns_its_tenant_alone(bundle, project):
     path = project / "config/tenants/globex.yaml"
 
     assert changed_by(bundle, lambda: edit(path, "name: ", "name: New ")) == ["tenant_globex.py"]
+
+
+def test_an_edit_goes_before_the_files_that_are_only_due_again(bundle, project, tmp_path):
+    path = project / "config/tenants/globex.yaml"
+    with metadata_database(tmp_path):
+        bundle.refresh()
+        assert first_in_line() == []
+
+        edit(path, "name: ", "name: New ")
+        bundle.refresh()
+        assert first_in_line() == [("tenants", "tenant_globex.py")]
+
+        edit(path, "name: ", "name: Very ")
+        shutil.copy(path, path.with_name("initech.yaml"))  # a new one goes first of itself
+        bundle.refresh()
+        assert first_in_line() == [("tenants", "tenant_globex.py")]
+
+
+def test_a_worker_that_starts_a_task_asks_no_database(bundle, project, tmp_path, monkeypatch):
+    edit(project / "config/tenants/globex.yaml", "name: ", "name: New ")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "globex__orders")
+    with metadata_database(tmp_path):
+        bundle.initialize()
+
+        assert "New" in (bundle.path / "tenant_globex.py").read_text()
+        assert first_in_line() == []
+
+
+def test_without_a_database_an_edit_is_parsed_in_its_turn(bundle, project, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, "tenantdags.dag.bundle")
+    monkeypatch.setattr("airflow.utils.session.create_session", lambda: 1 / 0)
+
+    assert changed_by(bundle, lambda: edit(project / "config/tenants/globex.yaml", "name: ", "name: New ")) == [
+        "tenant_globex.py"
+    ]
+    assert "tenants: no file could be put first in line: ZeroDivisionError" in caplog.text
+
+
+def first_in_line():
+    """(bundle, file) that the dag-processor takes before all others."""
+    with create_session() as session:
+        return [(r.bundle_name, r.relative_fileloc) for r in session.query(DagPriorityParsingRequest)]
 
 
 def test_edits_of_one_second_and_size_are_all_seen(bundle, project):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import tempfile
@@ -20,6 +21,8 @@ from typing import Any
 from airflow.configuration import conf
 from airflow.dag_processing.bundles.base import BaseDagBundle
 from airflow.sdk import get_parsing_context
+
+log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 0.3
 _LOADER = """\
@@ -103,15 +106,32 @@ class TenantBundle(BaseDagBundle):
             self.path.mkdir(parents=True, exist_ok=True)
             before, loaders = self._state(), {path.name for path in self.path.glob("*.py")}
             seen = self._look_until_quiet(before, loaders)
-            for tenant in _stale(before, seen, loaders):
-                self._write_loader(tenant)
+            rewritten = [_loader_name(t) for t in _stale(before, seen, loaders) if self._write_loader(t)]
             if _PLATFORM not in loaders or seen["template"] != before.get("template"):
                 self._write(_PLATFORM, _PLATFORM_LOADER.format(root=ascii(str(self.root))))
             for name in loaders - {_PLATFORM, *map(_loader_name, seen["tenants"])}:
                 (self.path / name).unlink(missing_ok=True)
             if seen != before:
                 _replace(self._state_file, json.dumps(seen))
+        self._parse_first(rewritten)
         self._warm_up(seen)
+
+    def _parse_first(self, loaders: list[str]) -> None:
+        """An edit goes before what is only due again, or it waits for a round of the fleet, which may take minutes.
+
+        As when somebody asks in the UI that a file is parsed. New loaders go first without being asked for.
+        """
+        if not loaders or get_parsing_context().dag_id:  # a worker that starts a task has no database
+            return
+        try:
+            from airflow.models.dagbag import DagPriorityParsingRequest as Request
+            from airflow.utils.session import create_session
+
+            with create_session() as session:
+                asked = {r.relative_fileloc for r in session.query(Request).filter_by(bundle_name=self.name)}
+                session.add_all(Request(self.name, loader) for loader in loaders if loader not in asked)
+        except Exception as error:  # noqa: BLE001 - they are parsed in their turn; a refresh must not fail for that
+            log.warning("%s: no file could be put first in line: %s", self.name, type(error).__name__)
 
     def _warm_up(self, seen: Mapping[str, Any]) -> None:
         """Every loader is parsed in a fork of this process: what it has imported and read, no fork does again."""
@@ -195,7 +215,8 @@ class TenantBundle(BaseDagBundle):
 
         return self.root / TENANTS / f"{tenant}.yaml"
 
-    def _write_loader(self, tenant: str) -> None:
+    def _write_loader(self, tenant: str) -> bool:
+        """True when the tenant had another loader."""
         from tenantdags.model.project import TENANTS, inputs_of
 
         file = f"{TENANTS}/{tenant}.yaml"
@@ -207,13 +228,16 @@ class TenantBundle(BaseDagBundle):
             root=ascii(str(self.root)),
             tenant=ascii(tenant),
         )
-        self._write(_loader_name(tenant), loader)
+        return self._write(_loader_name(tenant), loader)
 
-    def _write(self, name: str, loader: str) -> None:
+    def _write(self, name: str, loader: str) -> bool:
         target = self.path / name
+        before = target.read_bytes() if target.exists() else None
         # An untouched loader keeps its time of change, and so is not parsed again.
-        if not target.exists() or target.read_bytes() != loader.encode():
-            _replace(target, loader)
+        if before == loader.encode():
+            return False
+        _replace(target, loader)
+        return before is not None
 
 
 def _stale(before: Mapping[str, Any], seen: Mapping[str, Any], loaders: set[str]) -> list[str]:
