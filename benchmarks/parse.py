@@ -86,9 +86,9 @@ memory (frozen, as Airflow does, so that collecting garbage copies none of it), 
 their serialised form. Ours reads and validates every tenant file and every contract it names, and copies the tasks of
 a pattern; the loop reads the same tenant files with PyYAML, takes ready plans and writes out the same DAGs in plain
 Airflow (`with DAG`, an operator per task, `>>`), once in one file and once in a file per tenant, with everything it
-needs in memory before the fork, as our bundle has; dag-factory reads YAML with the
-same operators, without deadlines and teardown, for which it has no words; Blueprint reads a YAML file per DAG, with our
-DAG arguments and the same operators, without teardown.
+needs in memory before the fork, as our bundle has; dag-factory reads YAML with the same operators, without deadlines
+and teardown, for which it has no words; Blueprint reads a YAML file per DAG, with our DAG arguments and the same
+operators, without teardown.
 
 A task's start is what it costs before its first line: a fork of a scheduler, which has loaded its plugins and read no
 tenant's file, prepares the bundle and finds its task in the DAG file.

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.session import create_session
 
 from tenantdags.dag.bundle import TenantBundle, bundle_configured, project_root
+from tenantdags.dag.factory import build_dag
 from tenantdags.model.contract_reader import read_contract
 from tests.dag.bundles import ALL, LOADERS, TENANTS, changed_by, dags_of, edit, loaders_of
 from tests.dag.plans import ROOT
@@ -271,6 +273,25 @@ def test_what_the_processor_read_no_fork_reads_again(project):
     assert read == 3
     assert sorted(dags_of(bundle.path).dags) == ALL
     assert read_contract.cache_info().misses == read
+
+
+def test_a_tenant_that_cannot_be_built_holds_up_no_other(project, monkeypatch):
+    built = []
+
+    def build(plan):
+        built.append(plan.tenant)
+        if plan.tenant == "acme":
+            raise RuntimeError("nobody thought of this")
+        return build_dag(plan)
+
+    monkeypatch.setattr("tenantdags.dag.factory.build_dag", build)
+    bundle = TenantBundle(name="tenants", root=str(project))
+    bundle.initialize()
+
+    assert {"acme", "globex"} == set(built)
+    found = dags_of(bundle.path)
+    assert sorted(found.dags) == [dag_id for dag_id in ALL if not dag_id.startswith("acme__")]
+    assert [Path(name).name for name in found.import_errors] == ["tenant_acme.py"]
 
 
 def test_dags_without_any_setting_are_the_same_dags(bundle, project):

@@ -126,10 +126,11 @@ class TenantBundle(BaseDagBundle):
         try:
             from airflow.models.dagbag import DagPriorityParsingRequest as Request
             from airflow.utils.session import create_session
+            from sqlalchemy import select
 
             with create_session() as session:
-                asked = {r.relative_fileloc for r in session.query(Request).filter_by(bundle_name=self.name)}
-                session.add_all(Request(self.name, loader) for loader in loaders if loader not in asked)
+                asked = session.scalars(select(Request.relative_fileloc).where(Request.bundle_name == self.name))
+                session.add_all(Request(self.name, loader) for loader in set(loaders).difference(asked))
         except Exception as error:  # noqa: BLE001 - they are parsed in their turn; a refresh must not fail for that
             log.warning("%s: no file could be put first in line: %s", self.name, type(error).__name__)
 
@@ -138,7 +139,6 @@ class TenantBundle(BaseDagBundle):
         if self._warm_for == seen["shared"] or get_parsing_context().dag_id:  # a worker forks no parsers
             return
         self._warm_for = seen["shared"]
-        from airflow.exceptions import SerializationError
         from airflow.serialization.serialized_objects import DagSerialization
 
         from tenantdags.dag.loader import tenant_dags
@@ -149,7 +149,7 @@ class TenantBundle(BaseDagBundle):
             with suppress(ConfigError, OSError):  # told by the loaders of those who name it
                 load_contract(self.root, ref)
         for tenant in seen["tenants"]:
-            with suppress(ConfigError, OSError, SerializationError):
+            with suppress(Exception):  # whatever it is, its own loader tells it and no other tenant suffers
                 for dag in tenant_dags(self.root, tenant).values():
                     DagSerialization.to_dict(dag)
                     return
